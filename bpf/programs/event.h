@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * One event as it crosses the ring buffer: this fixed head, then the texts of its slots, one after the other, each as
+ * long as `lengths` says. The Rust mirror is src/layout.rs; a test compares the two through the object's BTF.
+ */
+#pragma once
+
+enum event_kind {
+	EVENT_FORK = 1,
+	EVENT_EXEC = 2,
+	EVENT_EXIT = 3,
+	EVENT_OPEN = 4,
+	EVENT_DELETE = 5,
+	EVENT_RENAME = 6,
+	EVENT_LINK = 7,
+	EVENT_SYMLINK = 8,
+	EVENT_MKDIR = 9,
+	EVENT_RMDIR = 10,
+	EVENT_TRUNCATE = 11,
+	EVENT_CHMOD = 12,
+	EVENT_CHOWN = 13,
+	EVENT_CONNECT = 14,
+	EVENT_BIND = 15,
+	EVENT_LISTEN = 16,
+	EVENT_ACCEPT = 17,
+	EVENT_SEND = 18,
+	EVENT_IO_URING = 19,
+};
+
+/* The texts. A base is a list of path components from the leaf up, each ended by a NUL, read from kernel dentries. */
+enum event_slot {
+	SLOT_PATH_BASE,
+	SLOT_PATH_ARGUMENT,
+	SLOT_PATH2_BASE,
+	SLOT_PATH2_ARGUMENT,
+	SLOT_CWD_BASE,
+	SLOT_ARGV,
+	SLOT_TRACEPARENT,
+	SLOTS,
+};
+
+/* What went wrong while the event was put together: bit (slot) for unreadable, bit (slot + 8) for cut off. */
+#define ERROR_UNREADABLE(slot) (1u << (slot))
+#define ERROR_CUT(slot) (1u << ((slot) + 8))
+#define ERROR_ENVIRONMENT_CUT (1u << 16)
+
+/* Which facts the event holds. */
+#define FACT_PATH_KERNEL (1u << 0)
+#define FACT_ADDRESS_KERNEL (1u << 1)
+#define FACT_INODE (1u << 2)
+#define FACT_FLAGS (1u << 3)
+#define FACT_MODE (1u << 4)
+#define FACT_ADDRESS (1u << 5)
+#define FACT_DETACHED (1u << 6)
+#define FACT_LAST_THREAD (1u << 7)
+#define FACT_PATH2_TEXT (1u << 8)
+
+struct event {
+	__u64 boot_ns;
+	__u64 cpu_seq;
+	__u64 start_ns;
+	__u64 cgroup_id;
+	__s64 ret;
+	__u64 inode;
+	__u64 dev;
+	__u64 flags;
+	__u64 child_start_ns;
+	__u64 clone_flags;
+	__u32 cpu;
+	__s32 pid;
+	__s32 tid;
+	__s32 ns_pid;
+	__u32 uid;
+	__u32 gid;
+	__u32 mnt_ns;
+	__u32 mode;
+	__s32 child_pid;
+	__s32 child_tid;
+	__u32 exit_code;
+	__u32 errors;
+	__u32 facts;
+	__u16 kind;
+	__u16 family;
+	__u16 socket_type;
+	__u16 protocol;
+	__u16 local_port;
+	__u16 remote_port;
+	__u8 local_addr[16];
+	__u8 remote_addr[16];
+	char comm[16];
+	__u32 lengths[SLOTS];
+};
+
+/* Why something was not recorded; each has a counter in `losses`. */
+enum loss_cause {
+	LOSS_RING_FULL,
+	LOSS_SCRATCH_BUSY,
+	LOSS_NOT_INHERITED,
+	LOSS_COMPAT_SYSCALL,
+	LOSS_CAUSES,
+};

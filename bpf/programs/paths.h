@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* From a kernel path object to its components, leaf first; user space turns them round. */
+#pragma once
+
+/* A path of 4,096 bytes has at most 2,048 components; mounts crossed on the way take steps too. */
+#define WALK_STEPS 2176
+#define NAME_MAX_BYTES 255
+#define AT_FDCWD -100
+
+struct walk {
+	struct scratch *scratch;
+	struct dentry *dentry;
+	struct mount *mount;
+	struct dentry *mount_root;
+	__u32 slot;
+	__u32 end; /* reached the root, or gave up with the error noted */
+};
+
+static __always_inline int append_component(struct scratch *s, __u32 slot, struct dentry *dentry)
+{
+	struct qstr name = BPF_CORE_READ(dentry, d_name);
+	__u32 at = s->used;
+	barrier_var(at);
+	if (at > DATA_MAX - (NAME_MAX_BYTES + 1)) {
+		s->event.errors |= ERROR_CUT(slot);
+		return 0;
+	}
+	__u32 length = name.len;
+	barrier_var(length);
+	if (length > NAME_MAX_BYTES)
+		length = NAME_MAX_BYTES;
+	if (bpf_probe_read_kernel(&s->data[at], length, name.name)) {
+		s->event.errors |= ERROR_UNREADABLE(slot);
+		return 0;
+	}
+	s->data[at + length] = 0;
+	s->used = at + length + 1;
+	return 1;
+}
+
+static long walk_step(__u32 index, void *context)
+{
+	struct walk *w = context;
+	struct dentry *dentry = w->dentry;
+	struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+	if (dentry == w->mount_root) {
+		struct mount *mount = w->mount;
+		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+		if (above == mount) {
+			w->end = 1;
+			return 1;
+		}
+		w->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		w->mount = above;
+		w->mount_root = BPF_CORE_READ(above, mnt.mnt_root);
+		return 0;
+	}
+	if (dentry == parent) {
+		/* Not beneath any mount's root: a memfd, a pipe, or a tree that was unmounted lazily. */
+		append_component(w->scratch, w->slot, dentry);
+		w->scratch->event.facts |= FACT_DETACHED;
+		w->end = 1;
+		return 1;
+	}
+	if (!append_component(w->scratch, w->slot, dentry)) {
+		w->end = 1;
+		return 1;
+	}
+	w->dentry = parent;
+	return 0;
+}
+
+static __always_inline void append_path(struct scratch *s, enum event_slot slot, struct vfsmount *vfsmount,
+					struct dentry *dentry)
+{
+	__u32 before = s->used;
+	if (!dentry || !vfsmount) {
+		s->event.errors |= ERROR_UNREADABLE(slot);
+		return;
+	}
+	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+	struct walk w = {
+		.scratch = s,
+		.dentry = dentry,
+		.mount = mount,
+		.mount_root = BPF_CORE_READ(vfsmount, mnt_root),
+		.slot = slot,
+		.end = 0,
+	};
+	bpf_loop(WALK_STEPS, walk_step, &w, 0);
+	if (!w.end)
+		s->event.errors |= ERROR_CUT(slot);
+	s->event.lengths[slot] = s->used - before;
+}
+
+static __always_inline struct file *file_of(struct task_struct *task, int fd)
+{
+	if (fd < 0)
+		return NULL;
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	if ((__u32)fd >= BPF_CORE_READ(table, max_fds))
+		return NULL;
+	struct file **slots = BPF_CORE_READ(table, fd);
+	struct file *file = NULL;
+	bpf_probe_read_kernel(&file, sizeof(file), slots + fd);
+	return file;
+}
+
+static __always_inline void append_file(struct scratch *s, enum event_slot slot, struct file *file)
+{
+	append_path(s, slot, BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry));
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	s->event.inode = BPF_CORE_READ(inode, i_ino);
+	s->event.dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	s->event.mode = BPF_CORE_READ(inode, i_mode);
+	s->event.facts |= FACT_INODE | FACT_MODE;
+}
+
+static __always_inline void append_cwd(struct scratch *s, enum event_slot slot, struct task_struct *task)
+{
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	append_path(s, slot, BPF_CORE_READ(fs, pwd.mnt), BPF_CORE_READ(fs, pwd.dentry));
+}
+
+/*
+ * A name that has no kernel object left (or never had one): the folder that it is relative to is read from the
+ * kernel, the name itself from user memory.
+ */
+static __always_inline void append_argument(struct scratch *s, struct task_struct *task, enum event_slot base_slot,
+					    int dirfd, const void *name)
+{
+	char first = 0;
+	bpf_probe_read_user(&first, 1, name);
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct vfsmount *mount = NULL;
+	struct dentry *dentry = NULL;
+	if (first == '/') {
+		mount = BPF_CORE_READ(fs, root.mnt);
+		dentry = BPF_CORE_READ(fs, root.dentry);
+	} else if (dirfd == AT_FDCWD) {
+		mount = BPF_CORE_READ(fs, pwd.mnt);
+		dentry = BPF_CORE_READ(fs, pwd.dentry);
+	} else {
+		struct file *folder = file_of(task, dirfd);
+		mount = BPF_CORE_READ(folder, f_path.mnt);
+		dentry = BPF_CORE_READ(folder, f_path.dentry);
+	}
+	append_path(s, base_slot, mount, dentry);
+	append_user_text(s, base_slot + 1, name, PATH_TEXT_MAX);
+}

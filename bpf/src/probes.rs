@@ -1,0 +1,221 @@
+//! Loads and attaches the eBPF programs, and drains their ring buffer.
+
+use crate::layout::LOSS_CAUSES;
+use crate::skeleton::{ArgusSkel, ArgusSkelBuilder, types};
+use argus_schemas::events::Kind;
+use argus_schemas::manifest::{Coverage, Probe, Uncovered};
+use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
+use libbpf_rs::{ErrorKind, MapCore, MapFlags, OpenObject, RingBuffer, RingBufferBuilder};
+use std::cell::RefCell;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Why the kernel could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The kernel refuses this user.
+    #[error("the kernel does not let this user load eBPF programs")]
+    NotPermitted,
+    /// The kernel does not describe its own types.
+    #[error("this kernel has no /sys/kernel/btf/vmlinux, which the programs need to find its structures")]
+    NoBtf,
+    /// A program or map was refused.
+    #[error("the kernel refused the eBPF programs while {doing}")]
+    Refused {
+        /// What was being done.
+        doing: &'static str,
+        /// What libbpf says.
+        #[source]
+        source: libbpf_rs::Error,
+    },
+}
+
+fn refused(doing: &'static str) -> impl FnOnce(libbpf_rs::Error) -> ProbeError {
+    move |source| match source.kind() {
+        ErrorKind::PermissionDenied => ProbeError::NotPermitted,
+        _ => ProbeError::Refused { doing, source },
+    }
+}
+
+/// Records taken out of the ring in one go, so that the caller sees progress under a flood.
+const BATCH: usize = 16_384;
+
+/// Records of one batch: their bytes one after the other, and where each ends.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+/// The attached programs. Dropping it detaches them.
+pub struct Probes {
+    // Declared before the skeleton so that it is dropped first: it refers to the skeleton's ring map.
+    ring: RingBuffer<'static>,
+    batch: Rc<RefCell<Batch>>,
+    skeleton: ArgusSkel<'static>,
+}
+
+const HOOKS: [&str; 5] = [
+    "tp_btf/sched_process_fork",
+    "tp_btf/sched_process_exec",
+    "tp_btf/sched_process_exit",
+    "tp_btf/sys_enter",
+    "tp_btf/sys_exit",
+];
+
+const SEED: u32 = 1;
+
+impl Probes {
+    /// Loads and attaches everything. `ring_bytes` is the size of the ring, a power of two.
+    ///
+    /// # Errors
+    /// [`ProbeError`]; nothing stays attached then.
+    pub fn load(ring_bytes: u32) -> Result<Probes, ProbeError> {
+        if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
+            return Err(ProbeError::NoBtf);
+        }
+        // The skeleton borrows the memory of its object. There is one per process, alive until the end.
+        let memory: &'static mut MaybeUninit<OpenObject> = Box::leak(Box::new(MaybeUninit::uninit()));
+        let mut open = ArgusSkelBuilder::default().open(memory).map_err(refused("opening the object"))?;
+        let cpus = libbpf_rs::num_possible_cpus().map_err(refused("counting processors"))?;
+        open.maps
+            .scratches
+            .set_max_entries(u32::try_from(cpus).unwrap_or(u32::MAX))
+            .map_err(refused("sizing a map"))?;
+        open.maps.ring.set_max_entries(ring_bytes).map_err(refused("sizing the ring"))?;
+        let mut skeleton = open.load().map_err(refused("loading them"))?;
+        skeleton.attach().map_err(refused("attaching them"))?;
+
+        let batch = Rc::new(RefCell::new(Batch::default()));
+        let sink = Rc::clone(&batch);
+        let mut builder = RingBufferBuilder::new();
+        builder
+            .add(&skeleton.maps.ring, move |record| {
+                let mut batch = sink.borrow_mut();
+                batch.bytes.extend_from_slice(record);
+                let end = batch.bytes.len();
+                batch.ends.push(end);
+                0
+            })
+            .map_err(refused("opening the ring"))?;
+        let ring = builder.build().map_err(refused("opening the ring"))?;
+        Ok(Probes { ring, batch, skeleton })
+    }
+
+    /// What attached: under this plan all of it, or [`Probes::load`] had failed.
+    pub fn probes(&self) -> Vec<Probe> {
+        HOOKS
+            .iter()
+            .map(|hook| Probe { hook: (*hook).to_owned(), plan: "syscalls".to_owned(), attached: true, reason: None })
+            .collect()
+    }
+
+    /// What these programs can and cannot see.
+    pub fn coverage(&self) -> Coverage {
+        let uncovered = |what: &str, facets: &[&str], reason: &str| Uncovered {
+            what: what.to_owned(),
+            facets: facets.iter().map(|facet| (*facet).to_owned()).collect(),
+            reason: reason.to_owned(),
+        };
+        Coverage {
+            kinds: Kind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect(),
+            uncovered: vec![
+                uncovered(
+                    "sendmmsg to an address of its own",
+                    &["connect"],
+                    "only sendto and sendmsg are read for addresses",
+                ),
+                uncovered(
+                    "names changed through file descriptors (fchmod, fchown, ftruncate, fsetxattr)",
+                    &["permission"],
+                    "only calls that name a path are recorded; the descriptor's open is",
+                ),
+                uncovered(
+                    "mounts, signals, ptrace, changes of user, memory maps",
+                    &[],
+                    "no probe of this version records them",
+                ),
+            ],
+        }
+    }
+
+    /// While on, what the calling process's main thread forks is followed from its first executed program on.
+    ///
+    /// # Errors
+    /// When the kernel refuses the map update.
+    pub fn follow_children(&self, on: bool) -> Result<(), ProbeError> {
+        let doing = "marking this process as the one whose children are followed";
+        // SAFETY: pidfd_open takes two integers and returns a new descriptor or -1.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) };
+        let fd = i32::try_from(fd).unwrap_or(-1);
+        if fd < 0 {
+            return Err(ProbeError::Refused { doing, source: std::io::Error::last_os_error().into() });
+        }
+        // SAFETY: the descriptor was just opened, and nothing else owns it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let key = fd.as_raw_fd().to_ne_bytes();
+        let threads = &self.skeleton.maps.threads;
+        if on {
+            // SAFETY: thread_state is plain integers, for which zero is a value.
+            let mut state: types::thread_state = unsafe { std::mem::zeroed() };
+            state.flags = SEED;
+            // SAFETY: thread_state is plain integers in C layout; the slice lives as long as `state`.
+            let value = unsafe {
+                std::slice::from_raw_parts((&raw const state).cast::<u8>(), size_of::<types::thread_state>())
+            };
+            threads.update(&key, value, MapFlags::ANY).map_err(refused(doing))
+        } else {
+            threads.delete(&key).map_err(refused(doing))
+        }
+    }
+
+    /// Followed threads that are alive now.
+    pub fn live_threads(&self) -> u64 {
+        let Some(data) = self.skeleton.maps.bss_data.as_ref() else { return 0 };
+        // SAFETY: the kernel changes this word under us; a volatile read of an aligned u64 is atomic on x86-64.
+        unsafe { std::ptr::read_volatile(&raw const data.live_threads) }
+    }
+
+    /// What the programs could not record, by cause, so far.
+    pub fn losses(&self) -> Vec<(String, u64)> {
+        let Some(data) = self.skeleton.maps.bss_data.as_ref() else { return Vec::new() };
+        LOSS_CAUSES
+            .iter()
+            .enumerate()
+            .map(|(index, cause)| {
+                // SAFETY: as in live_threads.
+                ((*cause).to_owned(), unsafe { std::ptr::read_volatile(&raw const data.losses[index]) })
+            })
+            .collect()
+    }
+
+    /// Waits at most `timeout` for records, then hands at most a batch of them to `sink`, in order of arrival.
+    ///
+    /// # Errors
+    /// When the ring cannot be read.
+    pub fn poll(&mut self, timeout: Duration, sink: &mut dyn FnMut(&[u8])) -> Result<(), ProbeError> {
+        let mut taken = self.ring.consume_raw_n(BATCH);
+        if taken == 0 && !timeout.is_zero() {
+            let mut wait = libc::pollfd { fd: self.ring.epoll_fd(), events: libc::POLLIN, revents: 0 };
+            let milliseconds = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+            // SAFETY: one pollfd, alive during the call. An interrupted wait is as good as an elapsed one.
+            unsafe { libc::poll(&raw mut wait, 1, milliseconds) };
+            taken = self.ring.consume_raw_n(BATCH);
+        }
+        if taken < 0 {
+            let source = std::io::Error::from_raw_os_error(-taken).into();
+            return Err(ProbeError::Refused { doing: "reading the ring", source });
+        }
+        let mut batch = self.batch.borrow_mut();
+        let mut start = 0;
+        for end in &batch.ends {
+            sink(&batch.bytes[start..*end]);
+            start = *end;
+        }
+        batch.bytes.clear();
+        batch.ends.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! Where things lie in a case folder, `NAME.argus/`.
+
+use std::path::{Path, PathBuf};
+
+/// The version of the case format that this crate describes. A reader refuses any other.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The paths inside one case folder.
+#[derive(Debug, Clone)]
+pub struct CaseLayout {
+    root: PathBuf,
+}
+
+impl CaseLayout {
+    /// The layout beneath `root`, which need not exist yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The case folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `manifest.json`: see [`crate::manifest::Manifest`].
+    pub fn manifest(&self) -> PathBuf {
+        self.root.join("manifest.json")
+    }
+
+    /// The folder of kernel event segments: `000001.parquet` and on.
+    pub fn events(&self) -> PathBuf {
+        self.root.join("events")
+    }
+
+    /// The folder of span tables.
+    pub fn spans(&self) -> PathBuf {
+        self.root.join("spans")
+    }
+
+    /// The folder of mark tables.
+    pub fn marks(&self) -> PathBuf {
+        self.root.join("marks")
+    }
+
+    /// Every span-log line as it was received, each in an envelope ([`crate::span_log::Received`]), appended while
+    /// the capture runs. It keeps the lines that could not be read, and survives a killed capture.
+    pub fn span_journal(&self) -> PathBuf {
+        self.root.join("spans").join("received.jsonl")
+    }
+
+    /// The file name of the `number`-th segment of a table, counted from 1.
+    pub fn segment_name(number: u32) -> String {
+        format!("{number:06}.parquet")
+    }
+}

@@ -1,0 +1,186 @@
+//! `manifest.json`: how a case was recorded, what was lost, and the hash of every file.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The manifest of a case. Unknown fields are ignored by readers; a missing required one is an error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`crate::case::FORMAT_VERSION`].
+    pub format_version: u32,
+    /// Program and version that wrote it.
+    pub writer: String,
+    /// The machine.
+    pub host: Host,
+    /// The command line that was followed, and as whom.
+    pub command: Vec<String>,
+    /// The uid that the command ran as.
+    pub uid: u32,
+    /// `run`, or `attach`.
+    pub mode: String,
+    /// The first followed process.
+    pub root: Option<ProcessKey>,
+    /// Pairs of the two clocks, at least one at the start and one at the end.
+    pub clock_pairs: Vec<ClockPair>,
+    /// Which probes attached.
+    pub probes: Vec<Probe>,
+    /// What could be seen.
+    pub coverage: Coverage,
+    /// Where events are missing.
+    pub losses: Vec<Loss>,
+    /// Span-log lines that could not be understood, or were refused; they stay in the journal.
+    pub span_lines: SpanLineCounts,
+    /// Every closed file, in the order of closing; each chained to the one before.
+    pub files: Vec<FileEntry>,
+    /// How the capture ended; `None`: it has not, or it was killed.
+    pub end: Option<End>,
+}
+
+/// The machine that a case was recorded on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Host {
+    /// Its host name.
+    pub name: String,
+    /// `uname -r`.
+    pub kernel: String,
+    /// `uname -m`.
+    pub machine: String,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+}
+
+/// A process for good: pids are reused, the pair is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProcessKey {
+    /// Thread group id in the host's pid namespace.
+    pub pid: i32,
+    /// Start of the thread group leader, CLOCK_BOOTTIME nanoseconds.
+    pub start_ns: u64,
+}
+
+/// The two clocks, read one right after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockPair {
+    /// CLOCK_BOOTTIME, nanoseconds.
+    pub boot_ns: u64,
+    /// CLOCK_REALTIME, nanoseconds since 1970.
+    pub real_ns: u64,
+}
+
+/// One probe and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The hook, e.g. `tp_btf/sys_exit`.
+    pub hook: String,
+    /// `syscalls` or `objects`.
+    pub plan: String,
+    /// Whether it attached.
+    pub attached: bool,
+    /// Why not.
+    pub reason: Option<String>,
+}
+
+/// What the attached probes can and cannot see.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// Kinds of event that were recorded.
+    pub kinds: Vec<String>,
+    /// What was not, each with its facets and reason.
+    pub uncovered: Vec<Uncovered>,
+}
+
+/// Something that this capture could not see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uncovered {
+    /// What, in words.
+    pub what: String,
+    /// The facets about which absence cannot be claimed because of it: `connect`, `read`, ...
+    pub facets: Vec<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Events that happened and were not recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// `ring_full`, `map_full`, `sequence_gap`, `span_socket`, ...
+    pub cause: String,
+    /// How many, as far as known.
+    pub count: u64,
+    /// The CPU, where the loss is one CPU's.
+    pub cpu: Option<u16>,
+    /// Not before this instant.
+    pub from_boot_ns: u64,
+    /// Not after this instant.
+    pub to_boot_ns: u64,
+}
+
+/// How span-log lines fared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpanLineCounts {
+    /// Lines received.
+    pub received: u64,
+    /// Lines that are not JSON, lack a field, or have an unknown version or type.
+    pub unreadable: u64,
+}
+
+/// One file of the case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Relative to the case folder, `/` between parts.
+    pub path: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Rows, for a table.
+    pub rows: Option<u64>,
+    /// SHA-256 of the content, lowercase hex.
+    pub sha256: String,
+    /// [`chain`] of the entry before (empty text for the first), this path and this hash.
+    pub chain: String,
+}
+
+/// How a capture ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Whether everything was written.
+    pub clean: bool,
+    /// Why it ended, in words.
+    pub reason: String,
+    /// The command's exit code, or 128 + signal.
+    pub exit_code: Option<i32>,
+    /// When, CLOCK_BOOTTIME nanoseconds.
+    pub boot_ns: u64,
+}
+
+/// The chained hash of a file: SHA-256 over the chain before, the path and the content's hash, newline between them.
+pub fn chain(before: &str, path: &str, sha256: &str) -> String {
+    hex(&Sha256::digest(format!("{before}\n{path}\n{sha256}").as_bytes()))
+}
+
+/// Lowercase hex.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// SHA-256 of everything that `reader` yields, with the number of bytes.
+///
+/// # Errors
+/// What `reader` fails with.
+pub fn sha256_of(mut reader: impl std::io::Read) -> std::io::Result<(String, u64)> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0u8; 1 << 16];
+    let mut total = 0u64;
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok((hex(&hasher.finalize()), total)),
+            n => {
+                hasher.update(&buffer[..n]);
+                total += n as u64;
+            }
+        }
+    }
+}

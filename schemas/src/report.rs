@@ -1,0 +1,290 @@
+//! The report, as data: what `report --format json` prints, and what the other formats render.
+
+use crate::verdicts::{Basis, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// The version of the report's JSON form.
+pub const VERSION: u32 = 1;
+
+/// A whole report on one case. It holds no clock or path of the machine that made it: the same case gives the same
+/// bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`VERSION`].
+    pub report_version: u32,
+    /// What was recorded, and how.
+    pub case: CaseSummary,
+    /// Sorted by severity, then time.
+    pub findings: Vec<Finding>,
+    /// One per span, in order of start.
+    pub calls: Vec<Call>,
+    /// How many events got which verdict.
+    pub verdicts: Vec<VerdictCount>,
+    /// What no call owns: effects of the agent itself, of ambiguous sets, of unknown origin.
+    pub unowned: Vec<Unowned>,
+    /// The incident timeline: the calls and the notable effects, in order of time.
+    pub timeline: Vec<TimelineEntry>,
+    /// What this capture could not see, so that absence is not claimed.
+    pub limits: Vec<String>,
+}
+
+/// Head data of a case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaseSummary {
+    /// The case folder's name.
+    pub name: String,
+    /// The recorded host.
+    pub host: String,
+    /// Its kernel.
+    pub kernel: String,
+    /// The command line that was followed.
+    pub command: Vec<String>,
+    /// First instant, nanoseconds since 1970.
+    pub started_real_ns: u64,
+    /// CLOCK_BOOTTIME of the first instant: the zero of every `at_ns` in the report.
+    pub started_boot_ns: u64,
+    /// How long the capture lasted.
+    pub duration_ns: u64,
+    /// Rows of the events table.
+    pub events: u64,
+    /// Rows of the spans table.
+    pub spans: u64,
+    /// Processes seen.
+    pub processes: u64,
+    /// Events known to be lost.
+    pub lost: u64,
+    /// How the capture ended, in words.
+    pub ended: String,
+    /// Whether it ended cleanly.
+    pub clean: bool,
+    /// SHA-256 of the manifest, which chains every file's hash.
+    pub manifest_sha256: String,
+}
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Worth a look.
+    Low,
+    /// Should be explained.
+    Medium,
+    /// Likely an incident, or the record is not whole.
+    High,
+    /// An incident unless proven otherwise.
+    Critical,
+}
+
+impl Severity {
+    /// The lowercase word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
+/// One thing that the reader should know, with its evidence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// A stable name: `undeclared-connect`, `metadata-address`, `undeclared-delete`, `loss`, `carrier-contradiction`, ...
+    pub rule: String,
+    /// How grave.
+    pub severity: Severity,
+    /// One sentence that names the call, the act and the object.
+    pub title: String,
+    /// More sentences: what was declared, where the object was first named, what the agent's log claims.
+    pub details: Vec<String>,
+    /// The span that owns it.
+    pub span_id: Option<String>,
+    /// That span's name.
+    pub span_name: Option<String>,
+    /// Nanoseconds since the case's start.
+    pub at_ns: Option<u64>,
+    /// The kernel events behind it.
+    pub event_ids: Vec<u64>,
+}
+
+/// What one call said, and what it did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// Its place in the report, from 1.
+    pub number: u32,
+    /// The span's id.
+    pub span_id: String,
+    /// The enclosing spans, outermost first.
+    pub chain: Vec<String>,
+    /// `agent`, `llm`, `tool`, `step`.
+    pub kind: String,
+    /// The tool's name.
+    pub name: String,
+    /// Nanoseconds since the case's start.
+    pub start_ns: u64,
+    /// Likewise; `None`: it never ended.
+    pub end_ns: Option<u64>,
+    /// What the agent's log says of its outcome.
+    pub status: Option<String>,
+    /// JSON text.
+    pub args: Option<String>,
+    /// JSON text.
+    pub result: Option<String>,
+    /// JSON text.
+    pub declares: Option<String>,
+    /// The strings among its arguments that name paths, hosts or commands.
+    pub told: Vec<String>,
+    /// What it did, sorted by first time; the ordinary ones (libraries, caches of the interpreter) last.
+    pub effects: Vec<Effect>,
+    /// Events that it owns.
+    pub events: u64,
+    /// Those that came after it had returned.
+    pub late_events: u64,
+    /// Facets of which the capture can honestly say that none occurred: `connect`, ...
+    pub none_of: Vec<String>,
+    /// Facets of which it cannot, each with the reason.
+    pub cannot_conclude: Vec<String>,
+}
+
+/// What kind of act an effect is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names are the facets of the field")]
+pub enum Facet {
+    Exec,
+    Connect,
+    Delete,
+    Rename,
+    Write,
+    Permission,
+    Read,
+    Listen,
+    NameLookup,
+    Ipc,
+}
+
+impl Facet {
+    /// The word in JSON and tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Facet::Exec => "exec",
+            Facet::Connect => "connect",
+            Facet::Delete => "delete",
+            Facet::Rename => "rename",
+            Facet::Write => "write",
+            Facet::Permission => "permission",
+            Facet::Read => "read",
+            Facet::Listen => "listen",
+            Facet::NameLookup => "name_lookup",
+            Facet::Ipc => "ipc",
+        }
+    }
+
+    /// The word in a sentence about a call: it ... `object`.
+    pub const fn past_tense(self) -> &'static str {
+        match self {
+            Facet::Exec => "executed",
+            Facet::Connect => "connected to",
+            Facet::Delete => "deleted",
+            Facet::Rename => "renamed",
+            Facet::Write => "opened for writing",
+            Facet::Permission => "changed the permissions of",
+            Facet::Read => "opened for reading",
+            Facet::Listen => "listened on",
+            Facet::NameLookup => "asked the name server",
+            Facet::Ipc => "talked to local socket",
+        }
+    }
+}
+
+/// Whether anybody had said that an effect would happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Expectation {
+    /// Nobody had.
+    Undeclared,
+    /// Perhaps: a name was told that may have resolved to this address, but no record of names exists.
+    Unconfirmed,
+    /// The call's arguments name it.
+    Told,
+    /// The tool declared it.
+    Declared,
+    /// What every program does to start: libraries, locale, the interpreter's own files.
+    Ordinary,
+}
+
+/// One fact: this call, this facet, this object, this outcome, how often, when, which events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Effect {
+    /// What kind of act.
+    pub facet: Facet,
+    /// On what: a path, `address:port`, or a program.
+    pub object: String,
+    /// `ok`, or the name of the error (`ENOENT`).
+    pub outcome: String,
+    /// More, where it helps: the new name of a rename, the command line of an exec.
+    pub detail: Option<String>,
+    /// How often.
+    pub count: u64,
+    /// Nanoseconds since the case's start.
+    pub first_ns: u64,
+    /// Likewise.
+    pub last_ns: u64,
+    /// Whether some of it came after the call had returned.
+    pub late: bool,
+    /// The weakest basis among its events' verdicts.
+    pub basis: Option<Basis>,
+    /// The first events behind it, at most 20.
+    pub event_ids: Vec<u64>,
+    /// Whether anybody had said so.
+    pub expectation: Expectation,
+    /// Whether the object was read from the kernel; `false`: from user memory, which the workload can change.
+    pub from_kernel: bool,
+}
+
+/// A verdict class with its number of events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VerdictCount {
+    /// The class.
+    pub verdict: Verdict,
+    /// The basis, for attributed ones.
+    pub basis: Option<Basis>,
+    /// How many events.
+    pub events: u64,
+}
+
+/// Effects that no single call owns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unowned {
+    /// Why: `runtime`, `ambiguous`, `outside`, `unknown`.
+    pub verdict: Verdict,
+    /// The spans that could own them, for ambiguous ones.
+    pub candidates: Vec<String>,
+    /// The reason, for unknown ones.
+    pub reason: Option<String>,
+    /// What happened.
+    pub effects: Vec<Effect>,
+}
+
+/// One line of the timeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimelineEntry {
+    /// Nanoseconds since the case's start.
+    pub at_ns: u64,
+    /// `start`, `end`, or the facet.
+    pub what: String,
+    /// One line of text.
+    pub text: String,
+    /// The call's number, if one owns it.
+    pub call: Option<u32>,
+    /// The call's name.
+    pub call_name: Option<String>,
+    /// For effects that nobody declared.
+    pub undeclared: bool,
+    /// The kernel events behind it.
+    pub event_ids: Vec<u64>,
+}
