@@ -133,6 +133,11 @@ impl Probes {
                     "only calls that name a path are recorded; the descriptor's open is",
                 ),
                 uncovered(
+                    "operations submitted through io_uring",
+                    &[],
+                    "setting up a ring is recorded (kind io_uring); where none was, none was used",
+                ),
+                uncovered(
                     "mounts, signals, ptrace, changes of user, memory maps",
                     &[],
                     "no probe of this version records them",

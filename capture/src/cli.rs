@@ -1,0 +1,61 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Records what an agent's tools really do: follows a command in the kernel and writes a case for argus-analyze.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a command and record everything beneath it until the last of its processes ends.
+    Run(RunArguments),
+    /// Tell what this machine allows, what would be unseen, and how to mend it.
+    Doctor(DoctorArguments),
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sudo argus-capture run -o incident.argus -- python3 agent.py")]
+pub struct RunArguments {
+    /// The case folder to write; it must not exist yet, or be empty.
+    #[arg(short = 'o', long = "output", value_name = "CASE")]
+    pub output: PathBuf,
+    /// Run the command as this user (name or number). Under sudo: the invoking user, unless told otherwise.
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// When to stop: with the last process of the subtree, or with the command itself.
+    #[arg(long, value_enum, default_value_t = Wait::Subtree)]
+    pub wait: Wait,
+    /// Also read span-log lines that are appended to this file while the capture runs.
+    #[arg(long, value_name = "FILE")]
+    pub span_log: Option<PathBuf>,
+    /// The command and its arguments.
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+/// When a capture ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Wait {
+    /// With the last process that descends from the command.
+    Subtree,
+    /// With the command.
+    Child,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}

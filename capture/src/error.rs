@@ -1,0 +1,92 @@
+//! What can go wrong on the incident host, and what to do about it.
+
+use argus_bpf::ProbeError;
+use miette::Diagnostic;
+use std::path::PathBuf;
+
+/// Every error of this program.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum Error {
+    /// The case folder is already in use.
+    #[error("{path} already exists and is not empty")]
+    #[diagnostic(help("a case is written once: name another folder with -o"))]
+    CaseExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The case's path would lead elsewhere.
+    #[error("{path} is a symbolic link")]
+    #[diagnostic(help("a case is not written through a link: name the folder itself with -o"))]
+    CaseIsLink {
+        /// The link.
+        path: PathBuf,
+    },
+    /// Writing failed.
+    #[error("cannot write {path}")]
+    #[diagnostic(help("check the free space and the rights on the folder; what was closed before stays readable"))]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A table could not be encoded.
+    #[error("cannot encode {path}")]
+    #[diagnostic(help("this is a defect of argus-capture: please report it with this message"))]
+    Encode {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: parquet::errors::ParquetError,
+    },
+    /// No such user.
+    #[error("there is no user {name}")]
+    #[diagnostic(help("give a name or a number that `getent passwd` knows with --user"))]
+    NoUser {
+        /// As given.
+        name: String,
+    },
+    /// The command does not start.
+    #[error("cannot start {command}")]
+    #[diagnostic(help("check the name, the PATH, and that the user it runs as may execute it"))]
+    Start {
+        /// The program.
+        command: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The kernel cannot be asked.
+    #[error(transparent)]
+    #[diagnostic(help(
+        "run it as root (sudo argus-capture ...), on a kernel with BTF (Debian and Ubuntu kernels since 5.10 have it); \
+         `sudo argus-capture doctor` tells what this machine lacks"
+    ))]
+    Probe(#[from] ProbeError),
+    /// The system refused something small.
+    #[error("{doing} failed")]
+    #[diagnostic(help("the system's own message says why; `argus-capture doctor` tells what this machine allows"))]
+    System {
+        /// What.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The result of most functions here.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// The exit status: a shell's 127 or 126 for a command that does not start, else 2.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Error::Start { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 127,
+            Error::Start { .. } => 126,
+            _ => 2,
+        }
+    }
+}

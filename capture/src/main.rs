@@ -1,0 +1,31 @@
+//! `argus-capture`: the incident host's half of Argus. It follows a command in the kernel, takes the agent's spans,
+//! and writes both as a case that `argus-analyze` reads anywhere.
+
+mod case;
+mod cli;
+mod clock;
+mod doctor;
+mod error;
+mod gaps;
+mod launch;
+mod receiver;
+mod run;
+mod tables;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let outcome = match cli::Cli::parse().command {
+        cli::Command::Run(arguments) => run::run(&arguments),
+        cli::Command::Doctor(arguments) => doctor::doctor(&arguments),
+    };
+    match outcome {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            let status = error.exit_status();
+            eprintln!("{:?}", miette::Report::new(error));
+            ExitCode::from(status)
+        }
+    }
+}

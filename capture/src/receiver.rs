@@ -1,0 +1,298 @@
+//! Receives the span log: from a Unix socket, where the kernel names each line's author, and from a file.
+
+use crate::clock::boot_ns;
+use crate::error::{Error, Result};
+use argus_schemas::span_log::{Assembled, Assembler, Received};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::PassCred};
+use nix::unistd::{Gid, Uid, chown};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, IoSliceMut, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+/// The longest line that is understood; of a longer one only the beginning is kept, as an unreadable line.
+const LINE_MAX: usize = 4 << 20;
+
+/// How much of a line that is too long stays in the journal.
+const LONG_LINE_KEPT: usize = 64 << 10;
+
+/// Splits a stream into lines, in bounded memory.
+#[derive(Debug, Default)]
+pub struct Lines {
+    partial: Vec<u8>,
+    skipping: bool,
+}
+
+impl Lines {
+    /// Takes the next bytes and hands every line that they complete to `line`.
+    pub fn take(&mut self, mut bytes: &[u8], line: &mut dyn FnMut(String)) {
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            if !self.skipping {
+                self.partial.extend_from_slice(&bytes[..end]);
+                self.emit(line);
+            }
+            self.skipping = false;
+            self.partial.clear();
+            bytes = &bytes[end + 1..];
+        }
+        if self.skipping {
+            return;
+        }
+        self.partial.extend_from_slice(bytes);
+        if self.partial.len() > LINE_MAX {
+            self.partial.truncate(LONG_LINE_KEPT);
+            self.emit(line);
+            self.partial.clear();
+            self.skipping = true;
+        }
+    }
+
+    /// The stream ended: what came without a line's end is a line too.
+    pub fn finish(&mut self, line: &mut dyn FnMut(String)) {
+        if !self.partial.is_empty() && !self.skipping {
+            self.emit(line);
+        }
+        self.partial.clear();
+    }
+
+    fn emit(&self, line: &mut dyn FnMut(String)) {
+        line(String::from_utf8_lossy(&self.partial).into_owned());
+    }
+}
+
+/// The journal on disk and the assembler in memory: both see every line, in the same order.
+struct Sink {
+    journal: BufWriter<File>,
+    assembler: Assembler,
+    trouble: Option<std::io::Error>,
+}
+
+impl Sink {
+    fn take(&mut self, received: &Received) {
+        let written = serde_json::to_writer(&mut self.journal, received)
+            .map_err(std::io::Error::from)
+            .and_then(|()| self.journal.write_all(b"\n"));
+        if let Err(error) = written {
+            self.trouble.get_or_insert(error);
+        }
+        self.assembler.take(received);
+    }
+}
+
+struct Connection {
+    stream: UnixStream,
+    lines: Lines,
+    author: (Option<i32>, Option<u32>),
+}
+
+/// A file that agents append to, read from where it stood at the start.
+struct Tail {
+    file: File,
+    lines: Lines,
+}
+
+/// The running receiver.
+pub struct Receiver {
+    folder: PathBuf,
+    socket: PathBuf,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Sink>>,
+}
+
+impl Receiver {
+    /// Listens on a socket that only `uid` can reach, and reads `span_log` from its present end on.
+    pub fn start(journal: File, uid: Uid, gid: Gid, span_log: Option<&Path>) -> Result<Receiver> {
+        let system = |doing| move |source| Error::System { doing, source };
+        let folder = std::env::temp_dir().join(format!("argus-{}-{:x}", std::process::id(), boot_ns()));
+        fs::DirBuilder::new().mode(0o711).create(&folder).map_err(system("making a folder for the span socket"))?;
+        let socket = folder.join("spans.sock");
+        let listener = UnixListener::bind(&socket).map_err(system("binding the span socket"))?;
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o600)).map_err(system("closing the span socket"))?;
+        chown(&socket, Some(uid), Some(gid)).map_err(|e| system("giving the span socket away")(e.into()))?;
+        listener.set_nonblocking(true).map_err(system("opening the span socket"))?;
+        // Set on the listener, so that every accepted socket has it before its first byte arrives.
+        setsockopt(&listener, PassCred, &true).map_err(|e| system("asking for credentials")(e.into()))?;
+        let tail = match span_log {
+            None => None,
+            Some(path) => {
+                let created = !path.exists();
+                let mut file = OpenOptions::new()
+                    .read(true)
+                    .append(true)
+                    .create(true)
+                    .mode(0o600)
+                    .open(path)
+                    .map_err(|source| Error::Write { path: path.to_owned(), source })?;
+                if created {
+                    chown(path, Some(uid), Some(gid)).map_err(|e| system("giving the span log away")(e.into()))?;
+                }
+                file.seek(SeekFrom::End(0)).map_err(system("reading the span log"))?;
+                Some(Tail { file, lines: Lines::default() })
+            }
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
+        let sink = Sink { journal: BufWriter::new(journal), assembler: Assembler::new(), trouble: None };
+        let thread = std::thread::Builder::new()
+            .name("spans".to_owned())
+            .spawn(move || receive(&listener, tail, sink, &flag))
+            .map_err(system("starting the span receiver"))?;
+        Ok(Receiver { folder, socket, stop, thread: Some(thread) })
+    }
+
+    /// What ARGUS_SOCKET should say.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Reads what was sent so far, then ends.
+    pub fn finish(mut self, journal: &Path) -> Result<Assembled> {
+        self.stop.store(true, Ordering::Release);
+        let sink = self.thread.take().and_then(|thread| thread.join().ok());
+        let Some(mut sink) = sink else {
+            let source = std::io::Error::other("the receiver's thread ended in a panic");
+            return Err(Error::System { doing: "receiving spans", source });
+        };
+        let flushed = sink.journal.flush();
+        if let Some(source) = sink.trouble.or(flushed.err()) {
+            return Err(Error::Write { path: journal.to_owned(), source });
+        }
+        Ok(sink.assembler.finish())
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        // Nothing can be done about a folder that is already gone.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn receive(listener: &UnixListener, mut tail: Option<Tail>, mut sink: Sink, stop: &AtomicBool) -> Sink {
+    let mut connections: Vec<Connection> = Vec::new();
+    let mut buffer = vec![0u8; 1 << 18];
+    loop {
+        // Read the flag before the sockets: what was sent before it was set is read in this round.
+        let last_round = stop.load(Ordering::Acquire);
+        {
+            let mut wait = vec![PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+            wait.extend(connections.iter().map(|one| PollFd::new(one.stream.as_fd(), PollFlags::POLLIN)));
+            // An interrupted wait is as good as an elapsed one.
+            let _ = poll(&mut wait, if last_round { PollTimeout::ZERO } else { PollTimeout::from(100u8) });
+        }
+        while let Ok((stream, _)) = listener.accept() {
+            if stream.set_nonblocking(true).is_ok() {
+                connections.push(Connection { stream, lines: Lines::default(), author: (None, None) });
+            }
+        }
+        connections.retain_mut(|connection| drain(connection, &mut buffer, &mut sink));
+        if let Some(tail) = &mut tail {
+            drain_file(tail, &mut buffer, &mut sink);
+        }
+        if let Err(error) = sink.journal.flush() {
+            sink.trouble.get_or_insert(error);
+        }
+        if last_round {
+            for mut connection in connections {
+                end_of(&mut connection.lines, "socket", connection.author, &mut sink);
+            }
+            if let Some(mut tail) = tail {
+                end_of(&mut tail.lines, "file", (None, None), &mut sink);
+            }
+            return sink;
+        }
+    }
+}
+
+fn line_to<'a>(
+    sink: &'a mut Sink,
+    source: &'a str,
+    (author_pid, author_uid): (Option<i32>, Option<u32>),
+) -> impl FnMut(String) + 'a {
+    let boot_ns = boot_ns();
+    move |line| sink.take(&Received { boot_ns, author_pid, author_uid, source: source.to_owned(), line })
+}
+
+fn end_of(lines: &mut Lines, source: &str, author: (Option<i32>, Option<u32>), sink: &mut Sink) {
+    lines.finish(&mut line_to(sink, source, author));
+}
+
+/// Reads all that is there; false: the connection has ended. The kernel never joins the bytes of two authors in one
+/// read, so that a descriptor shared by two processes still tells them apart.
+fn drain(connection: &mut Connection, buffer: &mut [u8], sink: &mut Sink) -> bool {
+    loop {
+        let mut space = nix::cmsg_space!(nix::sys::socket::UnixCredentials);
+        let mut parts = [IoSliceMut::new(buffer)];
+        let got = recvmsg::<()>(connection.stream.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_DONTWAIT);
+        let length = match got {
+            Ok(message) => {
+                if let Ok(controls) = message.cmsgs() {
+                    for control in controls {
+                        if let ControlMessageOwned::ScmCredentials(credentials) = control {
+                            connection.author = (Some(credentials.pid()), Some(credentials.uid()));
+                        }
+                    }
+                }
+                message.bytes
+            }
+            Err(nix::errno::Errno::EINTR) => continue,
+            Err(nix::errno::Errno::EAGAIN) => return true,
+            Err(_) => 0,
+        };
+        let author = connection.author;
+        if length == 0 {
+            end_of(&mut connection.lines, "socket", author, sink);
+            return false;
+        }
+        connection.lines.take(&buffer[..length], &mut line_to(sink, "socket", author));
+    }
+}
+
+fn drain_file(tail: &mut Tail, buffer: &mut [u8], sink: &mut Sink) {
+    while let Ok(length @ 1..) = tail.file.read(buffer) {
+        tail.lines.take(&buffer[..length], &mut line_to(sink, "file", (None, None)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(chunks: &[&[u8]], expected: &[&str]) {
+        let mut lines = Lines::default();
+        let mut got = Vec::new();
+        for chunk in chunks {
+            lines.take(chunk, &mut |line| got.push(line));
+        }
+        lines.finish(&mut |line| got.push(line));
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn lines_survive_any_cutting() {
+        check(&[b"a\nb", b"c\n", b"d"], &["a", "bc", "d"]);
+        check(&[b"\n\n"], &["", ""]);
+        check(&[b"x\0y\xff\n"], &["x\0y\u{fffd}"]);
+    }
+
+    #[test]
+    fn a_line_without_end_takes_bounded_memory_and_costs_only_itself() {
+        let mut lines = Lines::default();
+        let mut got = Vec::new();
+        for _ in 0..100 {
+            lines.take(&[b'x'; 1 << 20], &mut |line| got.push(line));
+            assert!(lines.partial.len() <= LINE_MAX + (1 << 20));
+        }
+        lines.take(b"tail\nnext\n", &mut |line| got.push(line));
+        assert_eq!(got.len(), 2);
+        assert_eq!(got[0].len(), LONG_LINE_KEPT);
+        assert_eq!(got[1], "next");
+    }
+}
