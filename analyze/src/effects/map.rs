@@ -1,0 +1,281 @@
+//! From the columns of an event to the fact that it states. Pure; the table of cases is in the tests below.
+
+use super::errno::{IN_PROGRESS, outcome};
+use argus_schemas::events::Kind;
+use argus_schemas::report::Facet;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Access mode bits of open(2), the same on every architecture.
+const ACCESS_MODE: u64 = 0o3;
+/// Cuts the file.
+const TRUNCATE: u64 = 0o1000;
+/// Names the file without opening its content.
+const PATH_ONLY: u64 = 0o10_000_000;
+/// The flag bits that decide between read and write; the rest is dropped before grouping, so that two opens that
+/// differ only in `O_CLOEXEC` are one effect. `O_DIRECTORY` is not needed: a directory cannot be opened for writing,
+/// and its bit is another one on arm64.
+pub const FLAG_MASK: u64 = ACCESS_MODE | TRUNCATE | PATH_ONLY;
+
+/// What stands for an object that the probe could not read.
+pub const UNREAD: &str = "(not recorded)";
+
+/// The columns of an event that say what it did.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[allow(missing_docs, reason = "the fields are columns of the events table")]
+pub struct Raw {
+    pub kind: Option<Kind>,
+    pub ret: i64,
+    pub path: Option<String>,
+    pub path2: Option<String>,
+    pub path_from: Option<String>,
+    pub flags: u64,
+    pub mode: Option<u32>,
+    pub family: Option<String>,
+    pub proto: Option<String>,
+    pub local_addr: Option<String>,
+    pub local_port: Option<u16>,
+    pub remote_addr: Option<String>,
+    pub remote_port: Option<u16>,
+    pub addr_from: Option<String>,
+    pub host: Option<String>,
+    pub exe: Option<String>,
+    pub argv: Vec<String>,
+}
+
+/// What an event states, without who and when.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fact {
+    /// What kind of act.
+    pub facet: Facet,
+    /// On what.
+    pub object: String,
+    /// `ok`, or the error's name.
+    pub outcome: String,
+    /// More, where it helps.
+    pub detail: Option<String>,
+    /// Whether the object was read from the kernel.
+    pub from_kernel: bool,
+}
+
+/// The fact that an event states; `None` for kinds that only build the process tree, and for sockets that leave
+/// neither the machine nor reach another program (netlink, unspec).
+pub fn fact(raw: &Raw) -> Option<Fact> {
+    let path = || raw.path.clone().unwrap_or_else(|| UNREAD.to_owned());
+    let kernel_path = raw.path_from.as_deref() == Some("kernel");
+    let on_path = |facet, object: String, detail: Option<String>| {
+        Some(Fact { facet, object, outcome: outcome(raw.ret), detail, from_kernel: kernel_path })
+    };
+    match raw.kind? {
+        Kind::Exec => {
+            // The image of a successful exec is the kernel's own; a failed one has only the name that was asked for.
+            let object = raw.exe.clone().or_else(|| raw.path.clone()).unwrap_or_else(|| UNREAD.to_owned());
+            Some(Fact {
+                facet: Facet::Exec,
+                object,
+                outcome: outcome(raw.ret),
+                detail: (!raw.argv.is_empty()).then(|| shell_join(&raw.argv)),
+                from_kernel: raw.ret >= 0 || kernel_path,
+            })
+        }
+        Kind::Open => on_path(if opens_for_writing(raw.flags) { Facet::Write } else { Facet::Read }, path(), None),
+        Kind::Delete => on_path(Facet::Delete, path(), None),
+        Kind::Rmdir => on_path(Facet::Delete, path(), Some("directory".to_owned())),
+        Kind::Rename => on_path(Facet::Rename, path(), raw.path2.clone()),
+        // For a hard link the new name is path2; for a symbolic one it is path.
+        Kind::Link => on_path(
+            Facet::Write,
+            raw.path2.clone().unwrap_or_else(|| UNREAD.to_owned()),
+            Some(format!("hard link to {}", path())),
+        ),
+        Kind::Symlink => {
+            on_path(Facet::Write, path(), Some(format!("symbolic link to {}", raw.path2.as_deref().unwrap_or(UNREAD))))
+        }
+        Kind::Mkdir => on_path(Facet::Write, path(), Some("directory made".to_owned())),
+        Kind::Truncate => on_path(Facet::Write, path(), Some("length set".to_owned())),
+        Kind::Chmod => on_path(Facet::Permission, path(), raw.mode.map(|mode| format!("mode {:o}", mode & 0o7777))),
+        Kind::Chown => on_path(Facet::Permission, path(), Some("owner".to_owned())),
+        Kind::Connect | Kind::Send => peer(raw),
+        // A stream socket that is only bound serves nobody until it listens; a datagram socket serves at once. A
+        // refused bind is an attempt, and kept.
+        Kind::Bind if raw.ret >= 0 && raw.proto.as_deref() != Some("udp") => None,
+        Kind::Bind | Kind::Listen => local(raw),
+        Kind::Fork | Kind::Exit | Kind::Accept | Kind::IoUring => None,
+    }
+}
+
+fn opens_for_writing(flags: u64) -> bool {
+    flags & PATH_ONLY == 0 && (flags & ACCESS_MODE != 0 || flags & TRUNCATE != 0)
+}
+
+fn peer(raw: &Raw) -> Option<Fact> {
+    let from_kernel = raw.addr_from.as_deref() == Some("kernel");
+    let outcome = if raw.ret == IN_PROGRESS { "ok".to_owned() } else { outcome(raw.ret) };
+    match raw.family.as_deref() {
+        Some("inet" | "inet6") => {
+            let proto = raw.proto.as_deref();
+            let lookup = raw.remote_port == Some(53) && matches!(proto, Some("udp" | "tcp"));
+            let mut detail: Vec<String> = proto.map(str::to_owned).into_iter().collect();
+            if raw.ret == IN_PROGRESS {
+                detail.push("asynchronous".to_owned());
+            }
+            detail.extend(raw.host.as_ref().map(|host| format!("name {host}")));
+            Some(Fact {
+                facet: if lookup { Facet::NameLookup } else { Facet::Connect },
+                object: endpoint(raw.remote_addr.as_deref(), raw.remote_port),
+                outcome,
+                detail: (!detail.is_empty()).then(|| detail.join(", ")),
+                from_kernel,
+            })
+        }
+        Some("unix") => {
+            let object = raw.path.clone().or_else(|| raw.remote_addr.clone()).unwrap_or_else(|| UNREAD.to_owned());
+            let from_kernel = from_kernel || raw.path_from.as_deref() == Some("kernel");
+            Some(Fact { facet: Facet::Ipc, object, outcome, detail: raw.proto.clone(), from_kernel })
+        }
+        _ => None,
+    }
+}
+
+fn local(raw: &Raw) -> Option<Fact> {
+    matches!(raw.family.as_deref(), Some("inet" | "inet6")).then(|| Fact {
+        facet: Facet::Listen,
+        object: endpoint(raw.local_addr.as_deref(), raw.local_port),
+        outcome: outcome(raw.ret),
+        detail: raw.proto.clone(),
+        from_kernel: raw.addr_from.as_deref() == Some("kernel"),
+    })
+}
+
+/// `1.2.3.4:80`, `[2001:db8::1]:80`. An IPv4 address written as IPv6 is shown as what it is, so that one peer has one
+/// name.
+fn endpoint(address: Option<&str>, port: Option<u16>) -> String {
+    let Some(address) = address else { return UNREAD.to_owned() };
+    let port = port.map_or_else(|| "?".to_owned(), |port| port.to_string());
+    let shown = match address.parse::<IpAddr>() {
+        Ok(IpAddr::V6(v6)) => v6_text(v6),
+        Ok(IpAddr::V4(v4)) => v4.to_string(),
+        Err(_) => address.to_owned(),
+    };
+    format!("{shown}:{port}")
+}
+
+fn v6_text(address: Ipv6Addr) -> String {
+    address.to_ipv4_mapped().map_or_else(|| format!("[{address}]"), |v4| v4.to_string())
+}
+
+/// A command line that a shell would read back as the same words.
+pub fn shell_join(words: &[String]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// One word, in single quotes where a shell would take it apart.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,@+%^".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on(kind: Kind) -> Raw {
+        Raw {
+            kind: Some(kind),
+            path: Some("/w/a".to_owned()),
+            path2: Some("/w/b".to_owned()),
+            path_from: Some("kernel".to_owned()),
+            ..Raw::default()
+        }
+    }
+
+    fn socket(kind: Kind, family: &str, proto: &str, address: &str, port: u16) -> Raw {
+        Raw {
+            kind: Some(kind),
+            family: Some(family.to_owned()),
+            proto: Some(proto.to_owned()),
+            remote_addr: Some(address.to_owned()),
+            remote_port: Some(port),
+            local_addr: Some("0.0.0.0".to_owned()),
+            local_port: Some(8000),
+            addr_from: Some("kernel".to_owned()),
+            ..Raw::default()
+        }
+    }
+
+    /// `facet object outcome [detail]`, or `-`.
+    fn check(raw: &Raw, expected: &str) {
+        let got = fact(raw).map_or_else(
+            || "-".to_owned(),
+            |fact| {
+                let detail = fact.detail.map(|detail| format!(" [{detail}]")).unwrap_or_default();
+                format!("{} {} {}{detail}", fact.facet.as_str(), fact.object, fact.outcome)
+            },
+        );
+        assert_eq!(got, expected, "{raw:?}");
+    }
+
+    #[test]
+    fn file_events() {
+        check(&on(Kind::Open), "read /w/a ok");
+        check(&Raw { flags: 0o1, ..on(Kind::Open) }, "write /w/a ok");
+        check(&Raw { flags: 0o2, ..on(Kind::Open) }, "write /w/a ok");
+        check(&Raw { flags: 0o1000, ..on(Kind::Open) }, "write /w/a ok");
+        check(&Raw { flags: 0o100, ..on(Kind::Open) }, "read /w/a ok");
+        check(&Raw { flags: 0o10_000_002, ..on(Kind::Open) }, "read /w/a ok");
+        check(&Raw { flags: 0o200_000, ..on(Kind::Open) }, "read /w/a ok");
+        check(&Raw { ret: -2, ..on(Kind::Open) }, "read /w/a ENOENT");
+        check(&Raw { ret: -13, flags: 0o101, ..on(Kind::Open) }, "write /w/a EACCES");
+        check(&Raw { path: None, ..on(Kind::Open) }, "read (not recorded) ok");
+        check(&on(Kind::Delete), "delete /w/a ok");
+        check(&on(Kind::Rmdir), "delete /w/a ok [directory]");
+        check(&on(Kind::Rename), "rename /w/a ok [/w/b]");
+        check(&on(Kind::Link), "write /w/b ok [hard link to /w/a]");
+        check(&on(Kind::Symlink), "write /w/a ok [symbolic link to /w/b]");
+        check(&on(Kind::Mkdir), "write /w/a ok [directory made]");
+        check(&on(Kind::Truncate), "write /w/a ok [length set]");
+        check(&Raw { mode: Some(0o100_755), ..on(Kind::Chmod) }, "permission /w/a ok [mode 755]");
+        check(&on(Kind::Chown), "permission /w/a ok [owner]");
+    }
+
+    #[test]
+    fn sockets() {
+        let connect = |family, proto, address, port| socket(Kind::Connect, family, proto, address, port);
+        check(&connect("inet", "tcp", "203.0.113.66", 80), "connect 203.0.113.66:80 ok [tcp]");
+        check(&connect("inet6", "tcp", "2001:db8::1", 80), "connect [2001:db8::1]:80 ok [tcp]");
+        check(&connect("inet6", "tcp", "::ffff:1.2.3.4", 80), "connect 1.2.3.4:80 ok [tcp]");
+        check(&connect("inet", "udp", "10.0.0.1", 53), "name_lookup 10.0.0.1:53 ok [udp]");
+        check(&connect("inet", "tcp", "10.0.0.1", 53), "name_lookup 10.0.0.1:53 ok [tcp]");
+        check(
+            &Raw { ret: IN_PROGRESS, ..connect("inet", "tcp", "1.2.3.4", 443) },
+            "connect 1.2.3.4:443 ok [tcp, asynchronous]",
+        );
+        check(&Raw { ret: -111, ..connect("inet", "tcp", "1.2.3.4", 443) }, "connect 1.2.3.4:443 ECONNREFUSED [tcp]");
+        check(&connect("unspec", "udp", "0.0.0.0", 0), "-");
+        check(&connect("netlink", "raw", "", 0), "-");
+        check(&socket(Kind::Send, "inet", "udp", "1.2.3.4", 9), "connect 1.2.3.4:9 ok [udp]");
+        check(&Raw { path: Some("@bus".to_owned()), ..connect("unix", "stream", "", 0) }, "ipc @bus ok [stream]");
+        check(&socket(Kind::Listen, "inet", "tcp", "", 0), "listen 0.0.0.0:8000 ok [tcp]");
+        check(&socket(Kind::Listen, "unix", "stream", "", 0), "-");
+        check(&socket(Kind::Bind, "inet", "tcp", "", 0), "-");
+        check(&socket(Kind::Bind, "inet", "udp", "", 0), "listen 0.0.0.0:8000 ok [udp]");
+        check(&Raw { ret: -13, ..socket(Kind::Bind, "inet", "tcp", "", 0) }, "listen 0.0.0.0:8000 EACCES [tcp]");
+    }
+
+    #[test]
+    fn programs() {
+        let exec = Raw {
+            exe: Some("/usr/bin/dash".to_owned()),
+            argv: ["sh", "-c", "echo it's"].map(str::to_owned).to_vec(),
+            ..on(Kind::Exec)
+        };
+        check(&exec, r"exec /usr/bin/dash ok [sh -c 'echo it'\''s']");
+        check(&Raw { exe: None, ret: -2, ..exec }, r"exec /w/a ENOENT [sh -c 'echo it'\''s']");
+        for kind in [Kind::Fork, Kind::Exit, Kind::Accept, Kind::IoUring] {
+            check(&on(kind), "-");
+        }
+    }
+}

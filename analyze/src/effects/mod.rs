@@ -1,0 +1,448 @@
+//! What each call did, to what: the kernel's events, folded into effects.
+//!
+//! The folding happens in polars, on the raw columns; only the groups, which are few, become Rust values, where
+//! [`map`] says what each states. Groups that state the same fact are then merged.
+//!
+//! Invariant: the order of the rows depends on the case alone, so that the same case gives the same report.
+
+pub mod errno;
+pub mod map;
+
+use crate::error::Result;
+use argus_schemas::events::Kind;
+use argus_schemas::report::{Effect, Expectation, VerdictCount};
+use argus_schemas::verdicts::{Basis, Verdict};
+use map::{FLAG_MASK, Fact, Raw};
+use polars::prelude::*;
+use std::collections::BTreeMap;
+
+/// How many events an effect cites.
+pub const CITED: usize = 20;
+
+/// Between the items of a list that is grouped as one text. A control character that no argument holds in practice; if
+/// one did, its command line would be shown with a space more.
+const SEPARATOR: &str = "\u{1f}";
+
+/// An effect, and whose it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EffectRow {
+    /// The span that owns it.
+    pub owner: Option<String>,
+    /// The class of the verdict.
+    pub verdict: Verdict,
+    /// Who else could own it, for ambiguous ones.
+    pub candidates: Vec<String>,
+    /// Why it cannot be said, for unknown ones.
+    pub reason: Option<String>,
+    /// What was done. `expectation` is not judged yet: it is `Undeclared`.
+    pub effect: Effect,
+}
+
+/// How many events a span owns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnedEvents {
+    /// All of them.
+    pub events: u64,
+    /// Those after the span had ended.
+    pub late: u64,
+}
+
+/// A use of io_uring, through which work may go unseen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ring {
+    /// The span that owns it.
+    pub owner: Option<String>,
+    /// Nanoseconds since the case's start.
+    pub at_ns: u64,
+    /// The events, at most [`CITED`].
+    pub event_ids: Vec<u64>,
+}
+
+/// The kinds that state something; the rest only builds the process tree.
+const STATING: [Kind; 15] = [
+    Kind::Exec,
+    Kind::Open,
+    Kind::Delete,
+    Kind::Rename,
+    Kind::Link,
+    Kind::Symlink,
+    Kind::Mkdir,
+    Kind::Rmdir,
+    Kind::Truncate,
+    Kind::Chmod,
+    Kind::Chown,
+    Kind::Connect,
+    Kind::Bind,
+    Kind::Listen,
+    Kind::Send,
+];
+
+fn is_kind(kinds: &[Kind]) -> Expr {
+    kinds.iter().map(|kind| col("kind").eq(lit(kind.as_str()))).reduce(Expr::or).unwrap_or_else(|| lit(false))
+}
+
+fn only(kinds: &[Kind], column: &str) -> Expr {
+    when(is_kind(kinds)).then(col(column)).otherwise(lit(NULL)).alias(column)
+}
+
+/// The verdicts with their lists as text: a text can be a grouping key everywhere.
+fn flat_verdicts(verdicts: &DataFrame) -> LazyFrame {
+    verdicts.clone().lazy().select([
+        col("event_id"),
+        col("owner"),
+        col("basis"),
+        col("verdict"),
+        col("late"),
+        col("candidates").list().join(lit(SEPARATOR), true).alias("candidates"),
+        col("reason"),
+    ])
+}
+
+/// Folds events into effects. `origin_boot_ns` is the zero of the report's instants.
+///
+/// # Errors
+/// What polars fails with: an unreadable file, a column of another type.
+pub fn collect(events: &LazyFrame, verdicts: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
+    let keys = [
+        "owner",
+        "verdict",
+        "candidates",
+        "reason",
+        "basis",
+        "late",
+        "kind",
+        "ret",
+        "path",
+        "path2",
+        "path_from",
+        "flags",
+        "mode",
+        "family",
+        "proto",
+        "local_addr",
+        "local_port",
+        "remote_addr",
+        "remote_port",
+        "addr_from",
+        "host",
+        "exe",
+        "argv",
+    ];
+    let grouped = events
+        .clone()
+        .filter(is_kind(&STATING))
+        .select([
+            col("event_id"),
+            col("boot_ns"),
+            col("kind"),
+            when(col("ret").lt(lit(0i64))).then(col("ret")).otherwise(lit(0i64)).alias("ret"),
+            col("path"),
+            col("path2"),
+            col("path_from"),
+            // What does not decide the fact must not split the groups: a flag like O_CLOEXEC, a local port that the
+            // kernel picked, the mode of an opened file.
+            when(is_kind(&[Kind::Open])).then(col("flags").and(lit(FLAG_MASK))).otherwise(lit(NULL)).alias("flags"),
+            only(&[Kind::Chmod], "mode"),
+            col("family"),
+            col("proto"),
+            only(&[Kind::Bind, Kind::Listen], "local_addr"),
+            only(&[Kind::Bind, Kind::Listen], "local_port"),
+            col("remote_addr"),
+            col("remote_port"),
+            col("addr_from"),
+            col("host"),
+            col("exe"),
+            col("argv").list().join(lit(SEPARATOR), true).alias("argv"),
+            col("count").fill_null(lit(1u32)).cast(DataType::UInt64).alias("count"),
+            col("last_ns").fill_null(col("boot_ns")).alias("last_ns"),
+        ])
+        .join(flat_verdicts(verdicts), [col("event_id")], [col("event_id")], JoinArgs::new(JoinType::Inner))
+        .group_by(keys.map(col))
+        .agg([
+            col("event_id").sort(SortOptions::default()).head(Some(CITED)).alias("event_ids"),
+            col("boot_ns").min().alias("first_ns"),
+            col("last_ns").max().alias("latest_ns"),
+            col("count").sum().alias("times"),
+        ])
+        .collect()?;
+    merge(&grouped, origin_boot_ns)
+}
+
+type Key = (Option<String>, Verdict, Vec<String>, Option<String>, Fact);
+
+fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
+    let texts = |name: &str| -> Result<StringChunked> { Ok(grouped.column(name)?.str()?.clone()) };
+    let numbers =
+        |name: &str| -> Result<UInt64Chunked> { Ok(grouped.column(name)?.cast(&DataType::UInt64)?.u64()?.clone()) };
+    let (owner, verdict, candidates, reason) =
+        (texts("owner")?, texts("verdict")?, texts("candidates")?, texts("reason")?);
+    let (basis, kind, path, path2, path_from) =
+        (texts("basis")?, texts("kind")?, texts("path")?, texts("path2")?, texts("path_from")?);
+    let (family, proto, local_addr, remote_addr) =
+        (texts("family")?, texts("proto")?, texts("local_addr")?, texts("remote_addr")?);
+    let (addr_from, host, exe, argv) = (texts("addr_from")?, texts("host")?, texts("exe")?, texts("argv")?);
+    let (flags, mode, local_port, remote_port) =
+        (numbers("flags")?, numbers("mode")?, numbers("local_port")?, numbers("remote_port")?);
+    let (first, latest, times) = (numbers("first_ns")?, numbers("latest_ns")?, numbers("times")?);
+    let ret = grouped.column("ret")?.cast(&DataType::Int64)?.i64()?.clone();
+    let late = grouped.column("late")?.bool()?.clone();
+    let event_ids = grouped.column("event_ids")?.list()?.clone();
+
+    let text = |column: &StringChunked, row| column.get(row).map(str::to_owned);
+    let port = |column: &UInt64Chunked, row| column.get(row).and_then(|port| u16::try_from(port).ok());
+    let mut merged: BTreeMap<Key, Effect> = BTreeMap::new();
+    for row in 0..grouped.height() {
+        let raw = Raw {
+            kind: kind.get(row).and_then(kind_of),
+            ret: ret.get(row).unwrap_or(0),
+            path: text(&path, row),
+            path2: text(&path2, row),
+            path_from: text(&path_from, row),
+            flags: flags.get(row).unwrap_or(0),
+            mode: mode.get(row).and_then(|mode| u32::try_from(mode).ok()),
+            family: text(&family, row),
+            proto: text(&proto, row),
+            local_addr: text(&local_addr, row),
+            local_port: port(&local_port, row),
+            remote_addr: text(&remote_addr, row),
+            remote_port: port(&remote_port, row),
+            addr_from: text(&addr_from, row),
+            host: text(&host, row),
+            exe: text(&exe, row),
+            argv: split(argv.get(row)),
+        };
+        let Some(mut fact) = map::fact(&raw) else { continue };
+        let mut ids: Vec<u64> = match event_ids.get_as_series(row) {
+            Some(ids) => ids.u64()?.into_no_null_iter().collect(),
+            None => Vec::new(),
+        };
+        let from_kernel = std::mem::replace(&mut fact.from_kernel, true);
+        let effect = Effect {
+            facet: fact.facet,
+            object: fact.object.clone(),
+            outcome: fact.outcome.clone(),
+            detail: fact.detail.clone(),
+            count: times.get(row).unwrap_or(0),
+            first_ns: first.get(row).unwrap_or(0).saturating_sub(origin_boot_ns),
+            last_ns: latest.get(row).unwrap_or(0).saturating_sub(origin_boot_ns),
+            late: late.get(row).unwrap_or(false),
+            basis: basis.get(row).and_then(basis_of),
+            event_ids: Vec::new(),
+            expectation: Expectation::Undeclared,
+            from_kernel,
+        };
+        let key = (
+            text(&owner, row),
+            verdict.get(row).and_then(verdict_of).unwrap_or(Verdict::Unknown),
+            split(candidates.get(row)),
+            text(&reason, row),
+            fact,
+        );
+        let held = merged.entry(key).or_insert_with(|| Effect { count: 0, ..effect.clone() });
+        held.count += effect.count;
+        held.first_ns = held.first_ns.min(effect.first_ns);
+        held.last_ns = held.last_ns.max(effect.last_ns);
+        held.late |= effect.late;
+        held.from_kernel &= effect.from_kernel;
+        held.basis = match (held.basis, effect.basis) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            _ => None,
+        };
+        held.event_ids.append(&mut ids);
+    }
+    let mut rows: Vec<EffectRow> = merged
+        .into_iter()
+        .map(|((owner, verdict, candidates, reason, _), mut effect)| {
+            effect.event_ids.sort_unstable();
+            effect.event_ids.dedup();
+            effect.event_ids.truncate(CITED);
+            EffectRow { owner, verdict, candidates, reason, effect }
+        })
+        .collect();
+    // Stable, so that equal instants keep the total order of the keys.
+    rows.sort_by_key(|row| row.effect.first_ns);
+    Ok(rows)
+}
+
+fn split(joined: Option<&str>) -> Vec<String> {
+    match joined {
+        None | Some("") => Vec::new(),
+        Some(joined) => joined.split(SEPARATOR).map(str::to_owned).collect(),
+    }
+}
+
+fn kind_of(text: &str) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind.as_str() == text)
+}
+
+fn basis_of(text: &str) -> Option<Basis> {
+    [Basis::Window, Basis::Argument, Basis::Lineage, Basis::Thread, Basis::Carrier]
+        .into_iter()
+        .find(|basis| basis.as_str() == text)
+}
+
+fn verdict_of(text: &str) -> Option<Verdict> {
+    [Verdict::Attributed, Verdict::Ambiguous, Verdict::Runtime, Verdict::Outside, Verdict::Unknown]
+        .into_iter()
+        .find(|verdict| verdict.as_str() == text)
+}
+
+/// How many events got which verdict, on which basis.
+///
+/// # Errors
+/// What polars fails with.
+pub fn verdict_counts(verdicts: &DataFrame) -> Result<Vec<VerdictCount>> {
+    let counted = verdicts
+        .clone()
+        .lazy()
+        .group_by([col("verdict"), col("basis")])
+        .agg([col("event_id").count().cast(DataType::UInt64).alias("events")])
+        .collect()?;
+    let (verdict, basis) = (counted.column("verdict")?.str()?, counted.column("basis")?.str()?);
+    let events = counted.column("events")?.u64()?;
+    let mut counts: Vec<VerdictCount> = (0..counted.height())
+        .map(|row| VerdictCount {
+            verdict: verdict.get(row).and_then(verdict_of).unwrap_or(Verdict::Unknown),
+            basis: basis.get(row).and_then(basis_of),
+            events: events.get(row).unwrap_or(0),
+        })
+        .collect();
+    counts.sort_by_key(|count| (count.verdict, std::cmp::Reverse(count.basis)));
+    Ok(counts)
+}
+
+/// How many events each span owns.
+///
+/// # Errors
+/// What polars fails with.
+pub fn owned_events(verdicts: &DataFrame) -> Result<BTreeMap<String, OwnedEvents>> {
+    let counted = verdicts
+        .clone()
+        .lazy()
+        .filter(col("owner").is_not_null())
+        .group_by([col("owner")])
+        .agg([
+            col("event_id").count().cast(DataType::UInt64).alias("events"),
+            col("late").cast(DataType::UInt64).sum().alias("late"),
+        ])
+        .collect()?;
+    let (owner, events, late) =
+        (counted.column("owner")?.str()?, counted.column("events")?.u64()?, counted.column("late")?.u64()?);
+    Ok((0..counted.height())
+        .filter_map(|row| {
+            let owned = OwnedEvents { events: events.get(row)?, late: late.get(row).unwrap_or(0) };
+            Some((owner.get(row)?.to_owned(), owned))
+        })
+        .collect())
+}
+
+/// Who set up an io_uring, and when.
+///
+/// # Errors
+/// What polars fails with.
+pub fn rings(events: &LazyFrame, verdicts: &DataFrame, origin_boot_ns: u64) -> Result<Vec<Ring>> {
+    let found = events
+        .clone()
+        .filter(is_kind(&[Kind::IoUring]))
+        .select([col("event_id"), col("boot_ns")])
+        .join(flat_verdicts(verdicts), [col("event_id")], [col("event_id")], JoinArgs::new(JoinType::Left))
+        .collect()?;
+    let (owner, ids, at) =
+        (found.column("owner")?.str()?, found.column("event_id")?.u64()?, found.column("boot_ns")?.u64()?);
+    let mut rings: BTreeMap<Option<String>, Ring> = BTreeMap::new();
+    for row in 0..found.height() {
+        let (Some(id), Some(at)) = (ids.get(row), at.get(row)) else { continue };
+        let owner = owner.get(row).map(str::to_owned);
+        let at_ns = at.saturating_sub(origin_boot_ns);
+        let ring = rings.entry(owner.clone()).or_insert_with(|| Ring { owner, at_ns, event_ids: Vec::new() });
+        ring.at_ns = ring.at_ns.min(at_ns);
+        ring.event_ids.push(id);
+    }
+    Ok(rings
+        .into_values()
+        .map(|mut ring| {
+            ring.event_ids.sort_unstable();
+            ring.event_ids.truncate(CITED);
+            ring
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use argus_schemas::report::Facet;
+
+    fn frames() -> (LazyFrame, DataFrame) {
+        let none: Vec<Option<&str>> = vec![None; 4];
+        let no_port: Vec<Option<u16>> = vec![None; 4];
+        let argv = Series::new("argv".into(), Vec::<String>::new());
+        let argv: Vec<Option<Series>> = vec![None, None, None, Some(argv)];
+        let events = df!(
+            "event_id" => [1u64, 2, 3, 4],
+            "boot_ns" => [110u64, 120, 130, 140],
+            "kind" => ["open", "open", "fork", "delete"],
+            "ret" => [3i64, 4, 9, 0],
+            "path" => [Some("/w/a"), Some("/w/a"), None, Some("/w/a")],
+            "path2" => none.clone(),
+            "path_from" => [Some("kernel"), Some("argument"), None, Some("kernel")],
+            "flags" => [0u64, 0o2_000_000, 0, 0],
+            "mode" => [Some(0o644u32), None, None, None],
+            "family" => none.clone(),
+            "proto" => none.clone(),
+            "local_addr" => none.clone(),
+            "local_port" => no_port.clone(),
+            "remote_addr" => none.clone(),
+            "remote_port" => no_port,
+            "addr_from" => none.clone(),
+            "host" => none.clone(),
+            "exe" => none,
+            "argv" => argv,
+            "count" => [Some(5u32), None, None, None],
+            "last_ns" => [Some(115u64), None, None, None]
+        )
+        .unwrap();
+        let empty = || Series::new("".into(), Vec::<String>::new());
+        let pair = Series::new("".into(), ["x", "y"]);
+        let verdicts = df!(
+            "event_id" => [1u64, 2, 3, 4],
+            "owner" => [Some("s"), Some("s"), Some("s"), None],
+            "basis" => [Some("thread"), Some("window"), Some("thread"), None],
+            "verdict" => ["attributed", "attributed", "attributed", "ambiguous"],
+            "late" => [false, true, false, false],
+            "candidates" => [empty(), empty(), empty(), pair],
+            "reason" => [None::<&str>; 4]
+        )
+        .unwrap();
+        (events.lazy(), verdicts)
+    }
+
+    #[test]
+    fn events_of_one_fact_become_one_effect() {
+        let (events, verdicts) = frames();
+        let rows = collect(&events, &verdicts, 100).unwrap();
+        assert_eq!(rows.len(), 2);
+        let read = &rows[0].effect;
+        assert_eq!((read.facet, read.count, read.first_ns, read.last_ns), (Facet::Read, 6, 10, 20));
+        assert_eq!((read.event_ids.as_slice(), read.late, read.basis), ([1, 2].as_slice(), true, Some(Basis::Window)));
+        assert!(!read.from_kernel, "one of the two names came from user memory");
+        assert_eq!(rows[1].candidates, ["x", "y"]);
+        assert_eq!(rows[1].verdict, Verdict::Ambiguous);
+    }
+
+    #[test]
+    fn verdicts_are_counted() {
+        let (_, verdicts) = frames();
+        let counts = verdict_counts(&verdicts).unwrap();
+        let got: Vec<_> = counts.iter().map(|count| (count.verdict, count.basis, count.events)).collect();
+        assert_eq!(
+            got,
+            [
+                (Verdict::Attributed, Some(Basis::Thread), 2),
+                (Verdict::Attributed, Some(Basis::Window), 1),
+                (Verdict::Ambiguous, None, 1),
+            ]
+        );
+        assert_eq!(owned_events(&verdicts).unwrap()["s"], OwnedEvents { events: 3, late: 1 });
+    }
+}

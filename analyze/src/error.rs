@@ -1,0 +1,75 @@
+//! What can go wrong on the laptop, and what to do about it.
+
+use miette::Diagnostic;
+use std::path::PathBuf;
+
+/// Every error of this program. An imperfect case is no error but a finding; only what cannot be read is.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum Error {
+    /// A file cannot be opened or read.
+    #[error("cannot read {path}")]
+    #[diagnostic(help("check the path and the rights; a case recorded under sudo belongs to the user who ran sudo"))]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {path}")]
+    #[diagnostic(help("check the folder, its rights and its free space, or name another file with -o"))]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is no manifest.
+    #[error("{path} is not a case: it has no manifest.json")]
+    #[diagnostic(help("name the folder that `argus-capture run -o` wrote, usually NAME.argus"))]
+    NotACase {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The manifest is not of the known shape.
+    #[error("{path} is not a manifest: {reason}")]
+    #[diagnostic(help("the file was cut off or changed; take the case from its original place again"))]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        reason: String,
+    },
+    /// The case is of another format version.
+    #[error("{path} is of case format {found}, and this program reads format {known}")]
+    #[diagnostic(help("use the argus-analyze of the version that recorded the case (the manifest's `writer` tells it)"))]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: String,
+        /// The known one.
+        known: u32,
+    },
+    /// A table cannot be read.
+    #[error("{path} is not a readable table: {reason}")]
+    #[diagnostic(help(
+        "`argus-analyze verify CASE` tells what changed since the capture; to report on the rest, move this file out \
+         of the case: the report then states the gap"
+    ))]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A query failed.
+    #[error("a query over the case failed")]
+    #[diagnostic(help("this is a defect of argus-analyze: please report it with this message"))]
+    Query(#[from] polars::prelude::PolarsError),
+}
+
+/// The result of most functions here.
+pub type Result<T> = std::result::Result<T, Error>;

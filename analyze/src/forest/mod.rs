@@ -1,0 +1,350 @@
+//! The process forest: who forked whom, when, from which thread; what each process executed, and when it ended.
+
+use crate::error::Result;
+use crate::load::note;
+use argus_schemas::events::Kind;
+use argus_schemas::manifest::{Manifest, ProcessKey};
+use argus_schemas::report::{Finding, Severity};
+use petgraph::graph::{DiGraph, NodeIndex};
+use polars::prelude::*;
+use std::collections::BTreeMap;
+
+/// How a process came into the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It is the command that the capture started.
+    Root,
+    /// Its fork is recorded.
+    Forked,
+    /// It ran before the capture began.
+    PreExisting,
+    /// Its fork should be recorded and is not.
+    Lost,
+}
+
+/// A thread of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thread {
+    /// Its id in the host's pid namespace.
+    pub tid: i32,
+    /// When it began; the process's start for its first thread.
+    pub from_ns: u64,
+    /// When it ended, if it did.
+    pub to_ns: Option<u64>,
+    /// The thread of the same process that created it.
+    pub created_by: Option<i32>,
+}
+
+/// A program image that a process executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exec {
+    /// When.
+    pub boot_ns: u64,
+    /// The event.
+    pub event_id: u64,
+    /// The image.
+    pub exe: Option<String>,
+    /// Its arguments.
+    pub argv: Vec<String>,
+    /// TRACEPARENT of its environment.
+    pub traceparent: Option<String>,
+}
+
+/// A node of the forest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Which.
+    pub key: ProcessKey,
+    /// Its id in its own pid namespace.
+    pub ns_pid: Option<i32>,
+    /// How it came into the record.
+    pub origin: Origin,
+    /// When its last thread ended.
+    pub ended_ns: Option<u64>,
+    /// As the last thread said.
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// In order of creation.
+    pub threads: Vec<Thread>,
+    /// In order of time; successful ones only.
+    pub execs: Vec<Exec>,
+    /// The name of its task, last seen.
+    pub comm: Option<String>,
+}
+
+impl Process {
+    /// Whether it ran at an instant, give or take `error_ns`.
+    pub fn alive_at(&self, boot_ns: u64, error_ns: u64) -> bool {
+        self.key.start_ns <= boot_ns.saturating_add(error_ns)
+            && self.ended_ns.is_none_or(|ended| boot_ns.saturating_sub(error_ns) <= ended)
+    }
+
+    /// The image that it ran last.
+    pub fn last_exec(&self) -> Option<&Exec> {
+        self.execs.last()
+    }
+}
+
+/// An edge of the forest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fork {
+    /// When.
+    pub boot_ns: u64,
+    /// The event.
+    pub event_id: u64,
+    /// The forking thread: lineage starts there, not at the parent.
+    pub tid: i32,
+}
+
+/// All processes of a case.
+pub struct Forest {
+    graph: DiGraph<Process, Fork>,
+    by_key: BTreeMap<ProcessKey, NodeIndex>,
+}
+
+impl Forest {
+    /// Every process, by pid and start.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.by_key.values().map(|node| &self.graph[*node])
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    /// One process.
+    pub fn get(&self, key: ProcessKey) -> Option<&Process> {
+        self.by_key.get(&key).map(|node| &self.graph[*node])
+    }
+
+    /// Who forked a process, and how. A parent never starts after its child, so that this cannot run in a circle.
+    pub fn forked_by(&self, key: ProcessKey) -> Option<(&Process, Fork)> {
+        let node = self.by_key.get(&key)?;
+        let edge = self.graph.edges_directed(*node, petgraph::Direction::Incoming).next()?;
+        Some((&self.graph[petgraph::visit::EdgeRef::source(&edge)], *edge.weight()))
+    }
+
+    /// The processes that one forked, in order of their forks.
+    pub fn children(&self, key: ProcessKey) -> Vec<(&Process, Fork)> {
+        let Some(node) = self.by_key.get(&key) else { return Vec::new() };
+        let mut children: Vec<_> = self
+            .graph
+            .edges(*node)
+            .map(|edge| (&self.graph[petgraph::visit::EdgeRef::target(&edge)], *edge.weight()))
+            .collect();
+        children.sort_by_key(|(child, fork)| (fork.boot_ns, child.key));
+        children
+    }
+}
+
+/// One row of the events that make the forest.
+#[derive(Debug, Clone, Default)]
+pub struct Row {
+    /// The event.
+    pub event_id: u64,
+    /// Its time.
+    pub boot_ns: u64,
+    /// `None`: only a witness that this thread existed.
+    pub kind: Option<Kind>,
+    /// The process.
+    pub key: Option<ProcessKey>,
+    /// The thread.
+    pub tid: i32,
+    /// In its own namespace.
+    pub ns_pid: Option<i32>,
+    /// Fork: the child.
+    pub child: Option<ProcessKey>,
+    /// Fork: the child's thread.
+    pub child_tid: Option<i32>,
+    /// Exec: the call's result.
+    pub ret: Option<i64>,
+    /// Exec.
+    pub exe: Option<String>,
+    /// Exec.
+    pub argv: Vec<String>,
+    /// Exec.
+    pub traceparent: Option<String>,
+    /// Exit: 1 for the last thread.
+    pub flags: Option<u64>,
+    /// Exit.
+    pub exit_code: Option<i32>,
+    /// Exit.
+    pub signal: Option<i32>,
+    /// The task's name.
+    pub comm: Option<String>,
+}
+
+/// Builds the forest of a case.
+///
+/// # Errors
+/// When the events cannot be queried.
+pub fn build(events: &LazyFrame, manifest: &Manifest) -> Result<(Forest, Vec<Finding>)> {
+    Ok(grow(rows(events)?, manifest))
+}
+
+fn rows(events: &LazyFrame) -> Result<Vec<Row>> {
+    let of = |kinds: &[Kind]| {
+        kinds.iter().map(|kind| col("kind").eq(lit(kind.as_str()))).reduce(Expr::or).unwrap_or_else(|| lit(false))
+    };
+    let frame = events
+        .clone()
+        .filter(of(&[Kind::Fork, Kind::Exec, Kind::Exit]))
+        .sort(["boot_ns", "event_id"], SortMultipleOptions::default())
+        .collect()?;
+    let texts = |name: &str| -> Result<StringChunked> { Ok(frame.column(name)?.str()?.clone()) };
+    let u64s = |name: &str| -> Result<UInt64Chunked> { Ok(frame.column(name)?.u64()?.clone()) };
+    let i32s = |name: &str| -> Result<Int32Chunked> { Ok(frame.column(name)?.i32()?.clone()) };
+    let (event_id, boot_ns, start_ns, flags) = (u64s("event_id")?, u64s("boot_ns")?, u64s("start_ns")?, u64s("flags")?);
+    let (pid, tid, ns_pid) = (i32s("pid")?, i32s("tid")?, i32s("ns_pid")?);
+    let (child_pid, child_tid, child_start) = (i32s("child_pid")?, i32s("child_tid")?, u64s("child_start_ns")?);
+    let (exit_code, signal) = (i32s("exit_code")?, i32s("signal")?);
+    let (kind, exe, traceparent, comm) = (texts("kind")?, texts("exe")?, texts("traceparent")?, texts("comm")?);
+    let ret = frame.column("ret")?.i64()?.clone();
+    let argv = frame.column("argv")?.list()?.clone();
+    let text = |column: &StringChunked, row| column.get(row).map(str::to_owned);
+    let mut all: Vec<Row> = (0..frame.height())
+        .map(|row| Row {
+            event_id: event_id.get(row).unwrap_or_default(),
+            boot_ns: boot_ns.get(row).unwrap_or_default(),
+            kind: Kind::ALL.into_iter().find(|one| Some(one.as_str()) == kind.get(row)),
+            key: pid.get(row).zip(start_ns.get(row)).map(|(pid, start_ns)| ProcessKey { pid, start_ns }),
+            tid: tid.get(row).unwrap_or_default(),
+            ns_pid: ns_pid.get(row),
+            child: child_pid.get(row).zip(child_start.get(row)).map(|(pid, start_ns)| ProcessKey { pid, start_ns }),
+            child_tid: child_tid.get(row),
+            ret: ret.get(row),
+            exe: text(&exe, row),
+            argv: argv
+                .get_as_series(row)
+                .and_then(|list| list.str().ok().map(|list| list.iter().flatten().map(str::to_owned).collect()))
+                .unwrap_or_default(),
+            traceparent: text(&traceparent, row),
+            flags: flags.get(row),
+            exit_code: exit_code.get(row),
+            signal: signal.get(row),
+            comm: text(&comm, row),
+        })
+        .collect();
+
+    // Every thread that did anything, so that one whose creation was lost still has its place.
+    let seen = events
+        .clone()
+        .group_by([col("pid"), col("start_ns"), col("tid")])
+        .agg([col("boot_ns").min(), col("event_id").min(), col("ns_pid").max()])
+        .sort(["boot_ns", "event_id"], SortMultipleOptions::default())
+        .collect()?;
+    let (pid, tid, start, boot, ns_pid) = (
+        seen.column("pid")?.i32()?,
+        seen.column("tid")?.i32()?,
+        seen.column("start_ns")?.u64()?,
+        seen.column("boot_ns")?.u64()?,
+        seen.column("ns_pid")?.i32()?,
+    );
+    all.extend((0..seen.height()).map(|row| Row {
+        boot_ns: boot.get(row).unwrap_or_default(),
+        key: pid.get(row).zip(start.get(row)).map(|(pid, start_ns)| ProcessKey { pid, start_ns }),
+        tid: tid.get(row).unwrap_or_default(),
+        ns_pid: ns_pid.get(row),
+        ..Row::default()
+    }));
+    Ok(all)
+}
+
+/// Builds the forest of rows in order of time.
+pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let mut forest = Forest { graph: DiGraph::new(), by_key: BTreeMap::new() };
+    // The recorder's own process appears only as the forker of the root; it is no part of the workload.
+    let recorder = rows.iter().find(|row| row.child.is_some() && row.child == manifest.root).and_then(|row| row.key);
+    for row in &rows {
+        for key in [row.key, row.child].into_iter().flatten().filter(|key| Some(*key) != recorder) {
+            forest.by_key.entry(key).or_insert_with(|| {
+                forest.graph.add_node(Process {
+                    key,
+                    ns_pid: None,
+                    origin: if Some(key) == manifest.root { Origin::Root } else { Origin::Lost },
+                    ended_ns: None,
+                    exit_code: None,
+                    signal: None,
+                    threads: vec![Thread { tid: key.pid, from_ns: key.start_ns, to_ns: None, created_by: None }],
+                    execs: Vec::new(),
+                    comm: None,
+                })
+            });
+        }
+    }
+    let mut impossible = 0u64;
+    for row in &rows {
+        let Some(node) = row.key.and_then(|key| forest.by_key.get(&key).copied()) else { continue };
+        let process = &mut forest.graph[node];
+        process.ns_pid = process.ns_pid.or(row.ns_pid);
+        if row.comm.is_some() {
+            process.comm.clone_from(&row.comm);
+        }
+        if !process.threads.iter().any(|thread| thread.tid == row.tid) {
+            process.threads.push(Thread { tid: row.tid, from_ns: row.boot_ns, to_ns: None, created_by: None });
+        }
+        match row.kind {
+            Some(Kind::Exec) if row.ret.is_none_or(|ret| ret >= 0) => process.execs.push(Exec {
+                boot_ns: row.boot_ns,
+                event_id: row.event_id,
+                exe: row.exe.clone(),
+                argv: row.argv.clone(),
+                traceparent: row.traceparent.clone(),
+            }),
+            Some(Kind::Exit) => {
+                if let Some(thread) = process.threads.iter_mut().rev().find(|thread| thread.tid == row.tid) {
+                    thread.to_ns = Some(row.boot_ns);
+                }
+                if row.flags == Some(1) {
+                    process.ended_ns = Some(row.boot_ns);
+                    (process.exit_code, process.signal) = (row.exit_code, row.signal);
+                }
+            }
+            Some(Kind::Fork) if row.child == row.key => {
+                if let Some(tid) = row.child_tid {
+                    process.threads.retain(|thread| thread.tid != tid || thread.to_ns.is_some());
+                    let created_by = Some(row.tid);
+                    process.threads.push(Thread { tid, from_ns: row.boot_ns, to_ns: None, created_by });
+                }
+            }
+            Some(Kind::Fork) => {
+                let Some(child) = row.child.and_then(|key| forest.by_key.get(&key).copied()) else { continue };
+                let already = forest.graph.edges_directed(child, petgraph::Direction::Incoming).next().is_some();
+                if already || row.key.map(|key| key.start_ns) > row.child.map(|key| key.start_ns) {
+                    impossible += 1;
+                    continue;
+                }
+                let fork = Fork { boot_ns: row.boot_ns, event_id: row.event_id, tid: row.tid };
+                forest.graph.add_edge(node, child, fork);
+                if forest.graph[child].origin == Origin::Lost {
+                    forest.graph[child].origin = Origin::Forked;
+                }
+            }
+            _ => {}
+        }
+    }
+    if impossible > 0 {
+        findings.push(note(
+            "impossible-fork",
+            Severity::High,
+            format!("{impossible} fork records contradict others: a process forked twice, or before its parent began."),
+        ));
+    }
+    let lost = forest.processes().filter(|process| process.origin == Origin::Lost).count();
+    if lost > 0 {
+        findings.push(note(
+            "lost-fork",
+            Severity::High,
+            format!("The creation of {lost} processes was not recorded; what they and their children did is given to nobody."),
+        ));
+    }
+    (forest, findings)
+}

@@ -1,0 +1,164 @@
+//! What may be said to be absent, and what this capture could not see. Absence is only claimed where every way in
+//! which it could be wrong is ruled out.
+
+use super::{Evidence, FACETS, Judged};
+use argus_schemas::report::Facet;
+use argus_schemas::verdicts::Verdict;
+
+/// The kinds of event that must all have been recorded before a facet's absence means anything.
+const fn kinds(facet: Facet) -> &'static [&'static str] {
+    match facet {
+        Facet::Exec => &["exec"],
+        // A datagram can be sent without a connect.
+        Facet::Connect | Facet::NameLookup | Facet::Ipc => &["connect", "send"],
+        Facet::Delete => &["delete", "rmdir"],
+        Facet::Rename => &["rename"],
+        Facet::Write => &["open", "truncate", "mkdir", "link", "symlink"],
+        Facet::Permission => &["chmod", "chown"],
+        Facet::Read => &["open"],
+        Facet::Listen => &["bind", "listen"],
+    }
+}
+
+/// The facets of which the capture can say that `call` did none, and those of which it cannot, with the reason.
+pub(super) fn absent(call: &Judged, evidence: &Evidence, origin: u64) -> (Vec<String>, Vec<String>) {
+    let mut none_of = Vec::new();
+    let mut cannot = Vec::new();
+    for facet in FACETS {
+        if call.effects.iter().any(|effect| effect.facet == facet) {
+            continue;
+        }
+        match doubt(facet, call, evidence, origin) {
+            None => none_of.push(facet.as_str().to_owned()),
+            Some(why) => cannot.push(format!("{}: {why}", facet.as_str())),
+        }
+    }
+    (none_of, cannot)
+}
+
+fn doubt(facet: Facet, call: &Judged, evidence: &Evidence, origin: u64) -> Option<String> {
+    let manifest = evidence.manifest;
+    let covered = |kind: &&&str| !manifest.coverage.kinds.iter().any(|known| known == **kind);
+    if let Some(kind) = kinds(facet).iter().find(covered) {
+        return Some(format!("{kind} events were not recorded"));
+    }
+    if let Some(gap) = manifest.coverage.uncovered.iter().find(|gap| gap.facets.iter().any(|f| f == facet.as_str())) {
+        return Some(format!("{} not seen: {}", gap.what, gap.reason));
+    }
+    if evidence.missing_segments {
+        return Some("files of the case are missing".to_owned());
+    }
+    if !manifest.end.as_ref().is_some_and(|end| end.clean) {
+        return Some("the capture did not end cleanly".to_owned());
+    }
+    let Some(end) = call.span.end_boot_ns else {
+        return Some("the call never ended in the agent's log".to_owned());
+    };
+    // What a call left running belongs to it as well, as far as it was seen.
+    let last = call.effects.iter().map(|effect| effect.last_ns.saturating_add(origin)).max().unwrap_or(0).max(end);
+    let from = call.span.start_boot_ns.saturating_sub(call.span.start_err_ns);
+    let to = last.saturating_add(call.span.end_err_ns);
+    let lost = manifest.losses.iter().find(|loss| loss.from_boot_ns <= to && loss.to_boot_ns >= from);
+    if let Some(loss) = lost {
+        return Some(format!("{} events were lost meanwhile ({})", loss.count, loss.cause));
+    }
+    if evidence.rings.iter().any(|ring| ring.owner.as_ref().is_none_or(|owner| *owner == call.span.span_id)) {
+        return Some("io_uring was used, and work done through it may be unseen".to_owned());
+    }
+    evidence.effects.iter().filter(|row| row.effect.facet == facet).find_map(|row| match row.verdict {
+        Verdict::Ambiguous if row.candidates.contains(&call.span.span_id) => {
+            Some(format!("{} may be this call's", row.effect.object))
+        }
+        Verdict::Unknown
+            if row.effect.first_ns.saturating_add(origin) <= to
+                && row.effect.last_ns.saturating_add(origin) >= from =>
+        {
+            Some(format!("nobody is known to own {}", row.effect.object))
+        }
+        _ => None,
+    })
+}
+
+/// What this capture could not see.
+pub(super) fn limits(evidence: &Evidence, origin: u64) -> Vec<String> {
+    let manifest = evidence.manifest;
+    let mut limits: Vec<String> = manifest
+        .coverage
+        .uncovered
+        .iter()
+        .map(|gap| {
+            let facets = if gap.facets.is_empty() { String::new() } else { format!(" ({})", gap.facets.join(", ")) };
+            format!("Not seen: {}{facets}. {}", gap.what, gap.reason)
+        })
+        .collect();
+    for loss in &manifest.losses {
+        let seconds = |ns: u64| ns.saturating_sub(origin) as f64 / 1e9;
+        limits.push(format!(
+            "{} events were lost between {:.6} s and {:.6} s ({}).",
+            loss.count,
+            seconds(loss.from_boot_ns),
+            seconds(loss.to_boot_ns),
+            loss.cause
+        ));
+    }
+    if evidence.missing_segments {
+        limits.push("Files that the manifest lists are missing: what they held is not in this report.".to_owned());
+    }
+    for standing in [
+        "Names of addresses are not recorded: whether an address belongs to a name that was told cannot be said.",
+        "Reads and writes through descriptors that were opened earlier count for whoever opened them.",
+        "How much was sent or read, and its content, are not recorded.",
+        "Arguments, results and declarations are the agent's claims; only the effects are the kernel's.",
+    ] {
+        limits.push(standing.to_owned());
+    }
+    limits
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::judge::testing::{manifest, report, row, span};
+    use argus_schemas::manifest::{Loss, Manifest, Uncovered};
+    use argus_schemas::report::Facet;
+    use argus_schemas::verdicts::Verdict;
+
+    /// Whether the report on one quiet call claims that it did not connect.
+    fn check(change: impl FnOnce(&mut Manifest), expected: bool) {
+        let mut manifest = manifest();
+        change(&mut manifest);
+        let report = report(&manifest, &[span("a", "t", 1_000, "{}", None)], &[]);
+        let call = &report.calls[0];
+        assert_eq!(call.none_of.contains(&"connect".to_owned()), expected, "{:?}", call.cannot_conclude);
+        assert_eq!(call.cannot_conclude.iter().any(|why| why.starts_with("connect: ")), !expected);
+    }
+
+    fn loss(from: u64, to: u64) -> Loss {
+        Loss { cause: "ring_full".to_owned(), count: 3, cpu: None, from_boot_ns: from, to_boot_ns: to }
+    }
+
+    #[test]
+    fn absence_needs_coverage() {
+        check(|_| {}, true);
+        check(|manifest| manifest.coverage.kinds.retain(|kind| kind != "connect"), false);
+        check(|manifest| manifest.coverage.kinds.retain(|kind| kind != "send"), false);
+        check(|manifest| manifest.end = None, false);
+        check(|manifest| manifest.losses.push(loss(1_900, 2_100)), false);
+        check(|manifest| manifest.losses.push(loss(2_100, 2_200)), true);
+        let gap =
+            |facet: &str| Uncovered { what: "x".to_owned(), facets: vec![facet.to_owned()], reason: "y".to_owned() };
+        check(|manifest| manifest.coverage.uncovered.push(gap("connect")), false);
+        check(|manifest| manifest.coverage.uncovered.push(gap("read")), true);
+    }
+
+    #[test]
+    fn what_may_be_the_calls_is_not_absent() {
+        let spans = [span("a", "t", 1_000, "{}", None), span("b", "u", 1_000, "{}", None)];
+        let mut maybe = row("", Facet::Connect, "10.0.0.1:80");
+        maybe.owner = None;
+        maybe.verdict = Verdict::Ambiguous;
+        maybe.candidates = vec!["a".to_owned()];
+        let report = report(&manifest(), &spans, &[maybe]);
+        assert!(!report.calls[0].none_of.contains(&"connect".to_owned()));
+        assert!(report.calls[1].none_of.contains(&"connect".to_owned()));
+    }
+}

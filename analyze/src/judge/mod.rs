@@ -1,0 +1,317 @@
+//! From effects and claims to the report, as a value. Pure: no clock, no path, no environment.
+
+mod coverage;
+pub mod expectation;
+mod findings;
+pub mod glob;
+pub mod ordinary;
+#[cfg(test)]
+pub mod testing;
+pub mod told;
+
+use crate::effects::{EffectRow, OwnedEvents, Ring};
+use argus_schemas::manifest::Manifest;
+use argus_schemas::report::{
+    self, Call, CaseSummary, Effect, Expectation, Facet, Finding, Report, TimelineEntry, Unowned, VerdictCount,
+};
+use argus_schemas::span_log::Refused;
+use argus_schemas::spans::Span;
+use argus_schemas::verdicts::Verdict;
+use expectation::{Claims, Declares};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Every facet, in the order in which reports name them.
+pub const FACETS: [Facet; 10] = [
+    Facet::Exec,
+    Facet::Connect,
+    Facet::NameLookup,
+    Facet::Delete,
+    Facet::Rename,
+    Facet::Write,
+    Facet::Permission,
+    Facet::Read,
+    Facet::Listen,
+    Facet::Ipc,
+];
+
+/// What the stages before found.
+#[derive(Debug, Clone)]
+pub struct Evidence<'a> {
+    /// The case folder's name.
+    pub name: &'a str,
+    /// How the case was recorded.
+    pub manifest: &'a Manifest,
+    /// SHA-256 of the manifest.
+    pub manifest_sha256: &'a str,
+    /// The agent's claims.
+    pub spans: &'a [Span],
+    /// Span lines that contradicted others.
+    pub refused: &'a [Refused],
+    /// Span lines that could not be read.
+    pub unreadable: &'a [Refused],
+    /// [`crate::effects::collect`], with [`origin`] as the zero.
+    pub effects: &'a [EffectRow],
+    /// [`crate::effects::rings`].
+    pub rings: &'a [Ring],
+    /// [`crate::effects::owned_events`].
+    pub owned: &'a BTreeMap<String, OwnedEvents>,
+    /// [`crate::effects::verdict_counts`].
+    pub verdict_counts: Vec<VerdictCount>,
+    /// What the stages before found wrong.
+    pub findings: Vec<Finding>,
+    /// Rows of the events table.
+    pub event_count: u64,
+    /// Processes seen.
+    pub process_count: u64,
+    /// Whether files that the manifest lists are gone.
+    pub missing_segments: bool,
+}
+
+/// The zero of a report's instants: the first reading of the clocks, CLOCK_BOOTTIME nanoseconds.
+pub fn origin(manifest: &Manifest) -> u64 {
+    manifest.clock_pairs.first().map_or(0, |pair| pair.boot_ns)
+}
+
+/// A call under judgement.
+pub(crate) struct Judged<'a> {
+    pub(crate) span: &'a Span,
+    pub(crate) number: u32,
+    pub(crate) claims: Claims,
+    pub(crate) effects: Vec<Effect>,
+}
+
+/// Makes the report.
+pub fn judge(evidence: Evidence) -> Report {
+    let origin = origin(evidence.manifest);
+    let mut spans: Vec<&Span> = evidence.spans.iter().collect();
+    spans.sort_by(|a, b| (a.start_boot_ns, &a.span_id).cmp(&(b.start_boot_ns, &b.span_id)));
+    let by_id: HashMap<&str, &Span> = spans.iter().map(|span| (span.span_id.as_str(), *span)).collect();
+
+    let mut by_owner: HashMap<&str, Vec<&EffectRow>> = HashMap::new();
+    let mut unowned_rows = Vec::new();
+    for row in evidence.effects {
+        match row.owner.as_deref() {
+            Some(owner) if row.verdict == Verdict::Attributed && by_id.contains_key(owner) => {
+                by_owner.entry(owner).or_default().push(row);
+            }
+            _ => unowned_rows.push(row),
+        }
+    }
+    let mut judged: Vec<Judged> = Vec::new();
+    for (span, number) in spans.iter().zip(1u32..) {
+        let claims = claims_of(span, &by_id);
+        let mut effects: Vec<Effect> = Vec::new();
+        for row in by_owner.get(span.span_id.as_str()).into_iter().flatten() {
+            effects.push(Effect { expectation: claims.expect(&row.effect), ..row.effect.clone() });
+        }
+        effects.sort_by_key(|effect| {
+            let severity = findings::gravity(effect).map(|(_, severity)| severity);
+            (effect.expectation, Reverse(severity), effect.first_ns)
+        });
+        judged.push(Judged { span, number, claims, effects });
+    }
+
+    let unowned = unowned(&unowned_rows, &judged);
+    let mut found = evidence.findings.clone();
+    found.extend(findings::all(&evidence, &judged, &unowned, origin));
+    found.sort_by(|a, b| {
+        (Reverse(a.severity), a.at_ns.is_none(), a.at_ns, &a.rule, &a.title).cmp(&(
+            Reverse(b.severity),
+            b.at_ns.is_none(),
+            b.at_ns,
+            &b.rule,
+            &b.title,
+        ))
+    });
+    let calls = judged.iter().map(|call| as_call(call, &evidence, &by_id, origin)).collect();
+    Report {
+        report_version: report::VERSION,
+        case: summary(&evidence, origin),
+        findings: found,
+        calls,
+        verdicts: evidence.verdict_counts.clone(),
+        timeline: timeline(&judged, &unowned, origin),
+        unowned,
+        limits: coverage::limits(&evidence, origin),
+    }
+}
+
+/// The enclosing spans, innermost first. A hostile log can make a circle of parents; it is walked once.
+fn ancestors<'a>(span: &'a Span, by_id: &HashMap<&str, &'a Span>) -> Vec<&'a Span> {
+    let mut seen: HashSet<&str> = HashSet::from([span.span_id.as_str()]);
+    let mut chain = Vec::new();
+    let mut next = span.parent_id.as_deref();
+    while let Some(parent) = next.and_then(|id| by_id.get(id)) {
+        if !seen.insert(parent.span_id.as_str()) {
+            break;
+        }
+        chain.push(*parent);
+        next = parent.parent_id.as_deref();
+    }
+    chain
+}
+
+/// A step inherits what the tool around it was told; an agent's own arguments, its task, excuse nothing.
+fn claims_of(span: &Span, by_id: &HashMap<&str, &Span>) -> Claims {
+    let mut claims = Claims::default();
+    for (depth, span) in std::iter::once(span).chain(ancestors(span, by_id)).enumerate() {
+        let is_call = matches!(span.kind.as_str(), "tool" | "step");
+        if depth == 0 || is_call {
+            claims.declares.extend(span.declares.as_deref().and_then(Declares::read));
+            if is_call {
+                claims.told.push(told::read(span.args.as_deref()));
+            }
+        }
+    }
+    claims
+}
+
+fn as_call(call: &Judged, evidence: &Evidence, by_id: &HashMap<&str, &Span>, origin: u64) -> Call {
+    let span = call.span;
+    let owned = evidence.owned.get(&span.span_id).copied().unwrap_or_default();
+    let (none_of, cannot_conclude) = coverage::absent(call, evidence, origin);
+    let mut chain: Vec<String> = ancestors(span, by_id).into_iter().map(|span| span.span_id.clone()).collect();
+    chain.reverse();
+    Call {
+        number: call.number,
+        span_id: span.span_id.clone(),
+        chain,
+        kind: span.kind.clone(),
+        name: span.name.clone(),
+        start_ns: span.start_boot_ns.saturating_sub(origin),
+        end_ns: span.end_boot_ns.map(|end| end.saturating_sub(origin)),
+        status: span.status.clone(),
+        args: span.args.clone(),
+        result: span.result.clone(),
+        declares: span.declares.clone(),
+        told: call.claims.told.first().map(|told| told.shown.clone()).unwrap_or_default(),
+        effects: call.effects.clone(),
+        events: owned.events,
+        late_events: owned.late,
+        none_of,
+        cannot_conclude,
+    }
+}
+
+fn unowned(rows: &[&EffectRow], judged: &[Judged]) -> Vec<Unowned> {
+    let mut groups: BTreeMap<(Verdict, Vec<String>, Option<String>), Vec<Effect>> = BTreeMap::new();
+    for row in rows {
+        // An ambiguous effect is excused by whichever of its candidates was to do it.
+        let expectation = judged
+            .iter()
+            .filter(|call| row.candidates.contains(&call.span.span_id))
+            .map(|call| call.claims.expect(&row.effect))
+            .chain([Claims::default().expect(&row.effect)])
+            .max()
+            .unwrap_or(Expectation::Undeclared);
+        groups
+            .entry((row.verdict, row.candidates.clone(), row.reason.clone()))
+            .or_default()
+            .push(Effect { expectation, ..row.effect.clone() });
+    }
+    groups
+        .into_iter()
+        .map(|((verdict, candidates, reason), mut effects)| {
+            effects.sort_by_key(|effect| (effect.expectation == Expectation::Ordinary, effect.first_ns));
+            Unowned { verdict, candidates, reason, effects }
+        })
+        .collect()
+}
+
+fn summary(evidence: &Evidence, origin: u64) -> CaseSummary {
+    let manifest = evidence.manifest;
+    let first = manifest.clock_pairs.first();
+    let last_seen = manifest.clock_pairs.last().map_or(origin, |pair| pair.boot_ns);
+    let end = manifest.end.as_ref();
+    CaseSummary {
+        name: evidence.name.to_owned(),
+        host: manifest.host.name.clone(),
+        kernel: manifest.host.kernel.clone(),
+        command: manifest.command.clone(),
+        started_real_ns: first.map_or(0, |pair| pair.real_ns),
+        started_boot_ns: origin,
+        duration_ns: end.map_or(last_seen, |end| end.boot_ns).saturating_sub(origin),
+        events: evidence.event_count,
+        spans: evidence.spans.len() as u64,
+        processes: evidence.process_count,
+        lost: manifest.losses.iter().map(|loss| loss.count).sum(),
+        ended: end.map_or_else(|| "no end was recorded: killed, or still running".to_owned(), |end| end.reason.clone()),
+        clean: end.is_some_and(|end| end.clean),
+        manifest_sha256: evidence.manifest_sha256.to_owned(),
+    }
+}
+
+fn notable(effect: &Effect) -> bool {
+    match effect.expectation {
+        Expectation::Ordinary => false,
+        // Reads that nobody declared are many; those that matter are sensitive.
+        Expectation::Undeclared if effect.facet == Facet::Read => ordinary::sensitive(&effect.object).is_some(),
+        Expectation::Undeclared | Expectation::Unconfirmed => true,
+        _ => matches!(effect.facet, Facet::Connect | Facet::Delete | Facet::Exec),
+    }
+}
+
+fn timeline(judged: &[Judged], unowned: &[Unowned], origin: u64) -> Vec<TimelineEntry> {
+    let mut entries = Vec::new();
+    for call in judged {
+        let span = call.span;
+        let entry = |at_ns, what: &str, text: String| TimelineEntry {
+            at_ns,
+            what: what.to_owned(),
+            text,
+            call: Some(call.number),
+            call_name: Some(span.name.clone()),
+            undeclared: false,
+            event_ids: Vec::new(),
+        };
+        let start = span.start_boot_ns.saturating_sub(origin);
+        entries.push(entry(start, "start", format!("{} {} begins", span.kind, span.name)));
+        if let Some(end) = span.end_boot_ns {
+            let status = span.status.as_deref().unwrap_or("no status");
+            let end = end.saturating_sub(origin);
+            entries.push(entry(end, "end", format!("{} {} ends: {status}", span.kind, span.name)));
+        }
+        for effect in call.effects.iter().filter(|effect| notable(effect)) {
+            entries.push(effect_entry(effect, Some(call)));
+        }
+    }
+    for effect in unowned.iter().flat_map(|group| &group.effects).filter(|effect| notable(effect)) {
+        entries.push(effect_entry(effect, None));
+    }
+    // Equal instants: a call begins before its effects and ends after them.
+    let order = |entry: &TimelineEntry| match entry.what.as_str() {
+        "start" => 0,
+        "end" => 2,
+        _ => 1,
+    };
+    entries.sort_by(|a, b| (a.at_ns, order(a), a.call, &a.text).cmp(&(b.at_ns, order(b), b.call, &b.text)));
+    entries
+}
+
+fn effect_entry(effect: &Effect, call: Option<&Judged>) -> TimelineEntry {
+    let mut text = act(effect);
+    match effect.facet {
+        Facet::Rename => text.extend(effect.detail.iter().map(|target| format!(" to {target}"))),
+        Facet::Exec => text.extend(effect.detail.iter().map(|line| format!(": {line}"))),
+        _ => {}
+    }
+    if effect.count > 1 {
+        text.push_str(&format!(" ({} times)", effect.count));
+    }
+    TimelineEntry {
+        at_ns: effect.first_ns,
+        what: effect.facet.as_str().to_owned(),
+        text,
+        call: call.map(|call| call.number),
+        call_name: call.map(|call| call.span.name.clone()),
+        undeclared: effect.expectation == Expectation::Undeclared,
+        event_ids: effect.event_ids.clone(),
+    }
+}
+
+/// `connected to 203.0.113.66:80`, or `tried and failed (ECONNREFUSED): ...`.
+pub(crate) fn act(effect: &Effect) -> String {
+    let done = format!("{} {}", effect.facet.past_tense(), effect.object);
+    if effect.outcome == "ok" { done } else { format!("tried, and got {}: {done}", effect.outcome) }
+}

@@ -1,0 +1,8 @@
+//! `argus-analyze`: rebuilds what an agent's calls did from a case, offline. The modules are the pipeline's stages.
+
+pub mod baseline;
+pub mod effects;
+pub mod error;
+pub mod judge;
+pub mod load;
+pub mod policy;

@@ -1,0 +1,208 @@
+//! Reads a case folder into values. Imperfections become findings; only what cannot be read at all is an error.
+
+mod tables;
+
+use crate::error::{Error, Result};
+use argus_schemas::case::{CaseLayout, FORMAT_VERSION};
+use argus_schemas::manifest::{Manifest, sha256_of};
+use argus_schemas::report::{Finding, Severity};
+use argus_schemas::span_log::{Assembler, Received, Refused};
+use argus_schemas::spans::{Mark, Span};
+use polars::prelude::LazyFrame;
+use rayon::prelude::*;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One case, as the later stages take it.
+pub struct Case {
+    /// Where it lies.
+    pub layout: CaseLayout,
+    /// The folder's name.
+    pub name: String,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// SHA-256 of the manifest file, which chains all others.
+    pub manifest_sha256: String,
+    /// Every column of the events table, over all segments.
+    pub events: LazyFrame,
+    /// Rows of the events table.
+    pub event_count: u64,
+    /// What the agent says that it did.
+    pub spans: Vec<Span>,
+    /// Which span was current on which thread.
+    pub marks: Vec<Mark>,
+    /// Understood span-log lines that contradict what is known.
+    pub refused: Vec<Refused>,
+    /// Span-log lines that could not be read.
+    pub unreadable: Vec<Refused>,
+    /// What is wrong with the case as such.
+    pub findings: Vec<Finding>,
+    /// Whether a segment that the manifest names is absent.
+    pub missing_segments: bool,
+}
+
+/// A finding about the case itself, owned by no call.
+pub(crate) fn note(rule: &str, severity: Severity, title: String) -> Finding {
+    Finding {
+        rule: rule.to_owned(),
+        severity,
+        title,
+        details: Vec::new(),
+        span_id: None,
+        span_name: None,
+        at_ns: None,
+        event_ids: Vec::new(),
+    }
+}
+
+/// Reads a manifest, and the hash of its bytes.
+///
+/// # Errors
+/// No manifest, not a manifest, or one of another format version.
+pub fn manifest(layout: &CaseLayout) -> Result<(Manifest, String)> {
+    let path = layout.manifest();
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && layout.root().is_dir() => {
+            return Err(Error::NotACase { path: layout.root().to_owned() });
+        }
+        Err(source) => return Err(Error::Read { path: layout.root().to_owned(), source }),
+    };
+    let refuse = |error: serde_json::Error| Error::Manifest { path: path.clone(), reason: error.to_string() };
+    let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(refuse)?;
+    let version = value.get("format_version").cloned().unwrap_or_default();
+    if version.as_u64() != Some(u64::from(FORMAT_VERSION)) {
+        return Err(Error::Version { path, found: version.to_string(), known: FORMAT_VERSION });
+    }
+    let (hash, _) = sha256_of(bytes.as_slice()).map_err(|source| Error::Read { path: path.clone(), source })?;
+    Ok((serde_json::from_value(value).map_err(refuse)?, hash))
+}
+
+/// The Parquet files of a folder, by name; an absent folder has none.
+pub(crate) fn tables_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(Error::Read { path: folder.to_owned(), source }),
+    };
+    let mut files: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "parquet")).collect();
+    files.sort();
+    Ok(files)
+}
+
+/// Reads one case.
+///
+/// # Errors
+/// When the manifest or a table cannot be read; everything milder is in [`Case::findings`].
+pub fn load(path: &Path) -> Result<Case> {
+    let layout = CaseLayout::new(path);
+    let (manifest, manifest_sha256) = manifest(&layout)?;
+    let mut findings = Vec::new();
+    let name = fs::canonicalize(path)
+        .ok()
+        .and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()))
+        .unwrap_or_else(|| "case".to_owned());
+
+    let segments = tables_in(&layout.events())?;
+    let present: BTreeSet<String> = segments
+        .iter()
+        .filter_map(|path| path.file_name().map(|name| format!("events/{}", name.to_string_lossy())))
+        .collect();
+    let mut missing_segments = false;
+    for file in &manifest.files {
+        if file.path.starts_with("events/") && !present.contains(&file.path) {
+            missing_segments = true;
+            let mut finding = note(
+                "missing-segment",
+                Severity::High,
+                format!("The segment {} is missing, with {} events.", file.path, file.rows.unwrap_or(0)),
+            );
+            finding.details.push("What it held is absent from this report; nothing is said to be absent from the host.".to_owned());
+            findings.push(finding);
+        }
+    }
+    let (events, event_count) = tables::events(&segments)?;
+    if event_count == 0 {
+        findings.push(note("no-events", Severity::Medium, "The case holds no kernel events, so it can show nothing that happened.".to_owned()));
+    }
+
+    let journal = journal(&layout, &mut findings)?;
+    let said = {
+        let mut assembler = Assembler::new();
+        journal.iter().for_each(|received| assembler.take(received));
+        assembler.finish()
+    };
+    let clean = manifest.end.as_ref().is_some_and(|end| end.clean);
+    let (mut spans, mut marks) = (tables::spans(&tables_in(&layout.spans())?)?, tables::marks(&tables_in(&layout.marks())?)?);
+    if !clean {
+        findings.push(note(
+            "unclean-end",
+            Severity::High,
+            "The capture did not end cleanly: what happened after its last segment is not in the case.".to_owned(),
+        ));
+        if spans.is_empty() {
+            (spans, marks) = (said.spans, said.marks);
+        }
+    }
+    if spans.is_empty() {
+        findings.push(note("no-spans", Severity::Medium, "The case holds no spans: no agent reported a call, so no event can be given to one.".to_owned()));
+    }
+    for loss in &manifest.losses {
+        let mut finding = note("loss", Severity::High, format!("{} events were lost ({}).", loss.count, loss.cause));
+        finding.details.push(format!(
+            "Between boottime {} ns and {} ns{}.",
+            loss.from_boot_ns,
+            loss.to_boot_ns,
+            loss.cpu.map_or(String::new(), |cpu| format!(" on CPU {cpu}"))
+        ));
+        findings.push(finding);
+    }
+    spans.sort_by(|a, b| (a.start_boot_ns, &a.span_id).cmp(&(b.start_boot_ns, &b.span_id)));
+    Ok(Case {
+        layout,
+        name,
+        manifest,
+        manifest_sha256,
+        events,
+        event_count,
+        spans,
+        marks,
+        refused: said.refused,
+        unreadable: said.unreadable,
+        findings,
+        missing_segments,
+    })
+}
+
+/// Reads several cases at once; they come back in the order given.
+///
+/// # Errors
+/// The first case's, in that order, that cannot be read.
+pub fn load_all(paths: &[PathBuf]) -> Result<Vec<Case>> {
+    paths.par_iter().map(|path| load(path)).collect::<Vec<_>>().into_iter().collect()
+}
+
+fn journal(layout: &CaseLayout, findings: &mut Vec<Finding>) -> Result<Vec<Received>> {
+    let path = layout.span_journal();
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(Error::Read { path, source }),
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let mut broken = 0u64;
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).map_err(|_| broken += 1).ok())
+        .collect();
+    if broken > 0 {
+        findings.push(note(
+            "broken-journal",
+            Severity::Medium,
+            format!("{broken} lines of spans/received.jsonl are not what the capture writes: the file was cut off or changed."),
+        ));
+    }
+    Ok(lines)
+}

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Every check and test, quick ones first. Ends with the list of what was skipped, each with its reason.
+set -euo pipefail
+# shellcheck source=common.sh
+source "$(dirname "$0")/common.sh"
+
+# Tests append to this file what they skip (tests/src/lib.rs, `skip`).
+ARGUS_SKIPS=$(mktemp)
+export ARGUS_SKIPS
+trap 'rm -f "$ARGUS_SKIPS"' EXIT
+skip() { printf '%s\n' "$*" >>"$ARGUS_SKIPS"; }
+
+say 'formatting'
+cargo fmt --all --check
+if command -v clang-format >/dev/null; then
+    clang-format --dry-run -Werror bpf/programs/*.[ch]
+else
+    skip 'the formatting of C: clang-format is missing'
+fi
+
+say 'licences and sources of dependencies'
+status=0
+tests/support/deny.sh || status=$?
+if [ $status -eq 3 ]; then
+    skip 'cargo-deny: it is not installed; `make deny` installs it and checks'
+elif [ $status -ne 0 ]; then
+    exit $status
+fi
+
+say 'Python SDK'
+PYTHONPATH=capture/sdk/python/src python3 -m unittest discover -s capture/sdk/python/tests -v
+
+# The halves apart, for the reason that the Makefile gives.
+say 'schemas and analyze'
+# shellcheck disable=SC2086 # a list of words
+cargo build --release --locked $ANALYZE
+# shellcheck disable=SC2086
+cargo test --release --locked $ANALYZE
+
+why=$(no_capture_build)
+if [ -z "$why" ]; then
+    say 'bpf and capture'
+    # shellcheck disable=SC2086
+    cargo build --release --locked $CAPTURE
+    # shellcheck disable=SC2086
+    cargo test --release --locked $CAPTURE
+else
+    skip "the tests of bpf and capture: $why"
+fi
+
+say 'end to end'
+cargo test --release --locked -p argus-tests -- --nocapture
+
+if [ -s "$ARGUS_SKIPS" ]; then
+    say 'skipped'
+    sort -u "$ARGUS_SKIPS" | sed 's/^/  /'
+else
+    say 'nothing was skipped'
+fi
+say 'all tests passed'

@@ -1,0 +1,206 @@
+//! Cases as they come back from the field: cut off, mixed up, of another version, or not cases at all. The analyser
+//! either stops with exit status 2 and names the file, or reports and states the gap. It never panics, and is never
+//! silent.
+
+use argus_tests::{Scratch, analyze, copy_folder, sample_cases, shown};
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A sound case to break.
+fn sound() -> PathBuf {
+    let cases = sample_cases();
+    cases.into_iter().find(|case| case.to_string_lossy().contains("poisoned-config")).expect("the sample")
+}
+
+/// The first Parquet file of a table.
+fn first_segment(case: &Path, table: &str) -> PathBuf {
+    let entries = fs::read_dir(case.join(table)).expect("the table has a folder");
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("it can be read").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "parquet"));
+    files.sort();
+    files.into_iter().next().unwrap_or_else(|| panic!("{table} has a segment"))
+}
+
+fn edit_manifest(case: &Path, edit: impl FnOnce(&mut Value)) {
+    let path = case.join("manifest.json");
+    let mut manifest = serde_json::from_str(&fs::read_to_string(&path).expect("readable")).expect("JSON");
+    edit(&mut manifest);
+    fs::write(&path, manifest.to_string()).expect("writable");
+}
+
+/// Forgets files whose path begins so, as if the capture had never written them.
+fn forget(case: &Path, prefix: &str) {
+    edit_manifest(case, |manifest| {
+        let files = manifest["files"].as_array_mut().expect("a list");
+        files.retain(|file| !file["path"].as_str().expect("a path").starts_with(prefix));
+    });
+}
+
+enum Expected {
+    /// Exit status 2, with a message that holds this text.
+    Refused(&'static str),
+    /// A report, which holds at least one of these texts.
+    Stated(&'static [&'static str]),
+    /// Either.
+    RefusedOrStated(&'static str, &'static [&'static str]),
+}
+use Expected::{Refused, RefusedOrStated, Stated};
+
+#[track_caller]
+fn check(name: &str, expected: &Expected, break_it: impl FnOnce(&Path)) {
+    let scratch = Scratch::new("hostile");
+    let case = scratch.join("broken.argus");
+    copy_folder(&sound(), &case);
+    break_it(&case);
+    check_path(name, expected, &case, &scratch);
+}
+
+#[track_caller]
+fn check_path(name: &str, expected: &Expected, case: &Path, scratch: &Scratch) {
+    let file = scratch.join("report.md");
+    let output = analyze(&[OsStr::new("report"), case.as_os_str(), OsStr::new("-o"), file.as_os_str()]);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!stderr.contains("panicked"), "{name}: {}", shown(&output));
+    // A long path may be broken over lines in the message.
+    let joined: String = stderr.chars().filter(|c| !c.is_whitespace() && !"│×╰─▶├".contains(*c)).collect();
+    let refused = |names: &str| output.status.code() == Some(2) && joined.contains(names);
+    let stated = |texts: &[&str]| {
+        output.status.code() == Some(0)
+            && fs::read_to_string(&file).is_ok_and(|report| texts.iter().any(|text| report.contains(text)))
+    };
+    let fine = match expected {
+        Refused(names) => refused(names),
+        Stated(texts) => stated(texts),
+        RefusedOrStated(names, texts) => refused(names) || stated(texts),
+    };
+    let report = fs::read_to_string(&file).unwrap_or_else(|_| "(none)".to_owned());
+    let head: String = report.chars().take(3000).collect();
+    assert!(fine, "{name}: {}--- report\n{head}", shown(&output));
+
+    // No command panics on it, whatever it answers.
+    for command in ["timeline", "tools", "tree", "verify"] {
+        let output = analyze(&[OsStr::new(command), case.as_os_str()]);
+        let code = output.status.code();
+        assert!(matches!(code, Some(0..=2)), "{name}, {command}: {}", shown(&output));
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"), "{name}, {command}: {}", shown(&output));
+    }
+}
+
+#[test]
+fn truncated_parquet() {
+    for length in [0, 3, 100] {
+        check("events cut off", &RefusedOrStated("events/", &["events/"]), |case| {
+            let path = first_segment(case, "events");
+            let bytes = fs::read(&path).expect("readable");
+            fs::write(path, &bytes[..length.min(bytes.len())]).expect("writable");
+        });
+    }
+    check("events without their last byte", &RefusedOrStated("events/", &["events/"]), |case| {
+        let path = first_segment(case, "events");
+        let bytes = fs::read(&path).expect("readable");
+        fs::write(path, &bytes[..bytes.len() - 1]).expect("writable");
+    });
+}
+
+#[test]
+fn flipped_bytes() {
+    // Whether the change is in a page, the footer or the padding, the hash tells.
+    for part in [4, 2, 1] {
+        check("a changed byte", &RefusedOrStated("events/", &["hash", "changed", "SHA-256"]), |case| {
+            let path = first_segment(case, "events");
+            let mut bytes = fs::read(&path).expect("readable");
+            let at = (bytes.len() - 9) / part;
+            bytes[at] ^= 0x55;
+            fs::write(path, bytes).expect("writable");
+        });
+    }
+}
+
+#[test]
+fn foreign_parquet() {
+    check("a picture in the place of events", &Refused("events/"), |case| {
+        fs::write(first_segment(case, "events"), b"\x89PNG\r\n\x1a\n and so on").expect("writable");
+    });
+    check("spans in the place of events", &Refused("events/"), |case| {
+        fs::copy(first_segment(case, "spans"), first_segment(case, "events")).expect("writable");
+    });
+    check("events in the place of spans", &Refused("spans/"), |case| {
+        fs::copy(first_segment(case, "events"), first_segment(case, "spans")).expect("writable");
+    });
+}
+
+#[test]
+fn missing_segment() {
+    check("a missing segment", &RefusedOrStated("events/", &["missing", "gone"]), |case| {
+        fs::remove_file(first_segment(case, "events")).expect("removable");
+    });
+}
+
+#[test]
+fn manifest_of_another_version() {
+    check("version 99", &Refused("99"), |case| edit_manifest(case, |manifest| manifest["format_version"] = 99.into()));
+}
+
+#[test]
+fn manifest_that_is_none() {
+    for content in ["", "{", "[]", "null", "not JSON", "{\"format_version\":\"one\"}", "{\"format_version\":1}"] {
+        check(content, &Refused("manifest.json"), |case| {
+            fs::write(case.join("manifest.json"), content).expect("writable");
+        });
+    }
+    check("no UTF-8", &Refused("manifest.json"), |case| {
+        fs::write(case.join("manifest.json"), b"{\"writer\":\"\xff\"}").expect("writable");
+    });
+    check("no manifest", &Refused("manifest.json"), |case| {
+        fs::remove_file(case.join("manifest.json")).expect("removable");
+    });
+}
+
+#[test]
+fn not_a_case() {
+    let scratch = Scratch::new("hostile");
+    let empty = scratch.join("empty.argus");
+    fs::create_dir(&empty).expect("a folder can be made");
+    check_path("an empty folder", &Refused("manifest.json"), &empty, &scratch);
+    check_path("no such path", &Refused("nowhere.argus"), &scratch.join("nowhere.argus"), &scratch);
+    let file = scratch.join("file.argus");
+    fs::write(&file, "text").expect("writable");
+    check_path("a file", &Refused("file.argus"), &file, &scratch);
+}
+
+#[test]
+fn without_spans() {
+    check("no spans", &Stated(&["no span", "No span", "no agent", "No agent"]), |case| {
+        fs::remove_dir_all(case.join("spans")).expect("removable");
+        fs::remove_dir_all(case.join("marks")).expect("removable");
+        forget(case, "spans/");
+        forget(case, "marks/");
+    });
+}
+
+#[test]
+fn without_events() {
+    check("no events", &Stated(&["no kernel event", "No kernel event", "no event", "No event"]), |case| {
+        fs::remove_dir_all(case.join("events")).expect("removable");
+        forget(case, "events/");
+    });
+}
+
+#[test]
+fn killed_capture() {
+    check("no end in the manifest", &Stated(&["unclean", "not end", "killed", "did not"]), |case| {
+        edit_manifest(case, |manifest| manifest["end"] = Value::Null);
+    });
+}
+
+#[test]
+fn broken_journal() {
+    check("broken journal lines", &RefusedOrStated("received.jsonl", &["span-log", "span log", "journal"]), |case| {
+        let path = case.join("spans/received.jsonl");
+        let mut text = fs::read(&path).unwrap_or_default();
+        text.extend_from_slice(b"{\"boot_ns\":1,\"source\":\"socket\",\"line\":\"{{{\"}\nnot an envelope\n\xff\xfe\n");
+        fs::write(path, text).expect("writable");
+    });
+}
