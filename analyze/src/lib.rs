@@ -3,6 +3,7 @@
 pub mod baseline;
 pub mod effects;
 pub mod error;
+pub mod forest;
 pub mod judge;
 pub mod load;
 pub mod policy;
