@@ -1,5 +1,6 @@
 //! `argus-analyze`: rebuilds what an agent's calls did from a case, offline. The modules are the pipeline's stages.
 
+pub mod attribute;
 pub mod baseline;
 pub mod effects;
 pub mod error;

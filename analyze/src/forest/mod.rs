@@ -16,8 +16,6 @@ pub enum Origin {
     Root,
     /// Its fork is recorded.
     Forked,
-    /// It ran before the capture began.
-    PreExisting,
     /// Its fork should be recorded and is not.
     Lost,
 }
@@ -318,7 +316,7 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
             Some(Kind::Fork) => {
                 let Some(child) = row.child.and_then(|key| forest.by_key.get(&key).copied()) else { continue };
                 let already = forest.graph.edges_directed(child, petgraph::Direction::Incoming).next().is_some();
-                if already || row.key.map(|key| key.start_ns) > row.child.map(|key| key.start_ns) {
+                if already || row.key.map(|key| key.start_ns) >= row.child.map(|key| key.start_ns) {
                     impossible += 1;
                     continue;
                 }

@@ -1,0 +1,283 @@
+//! What the agent says, held against the forest: which process and thread each span and mark belongs to.
+
+use crate::forest::{Forest, Process};
+use crate::load::note;
+use argus_schemas::manifest::{Manifest, ProcessKey};
+use argus_schemas::report::{Finding, Severity};
+use argus_schemas::spans::{Mark, Span};
+use std::collections::{BTreeMap, HashMap};
+
+/// A mark whose author owns the thread that it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreadMark {
+    /// The thread, in the host's pid namespace.
+    pub tid: i32,
+    /// When, CLOCK_BOOTTIME.
+    pub boot_ns: u64,
+    /// The span that it names, by its place; `None`: none.
+    pub span: Option<usize>,
+}
+
+/// The spans and marks of a case, as far as they fit the kernel's record.
+pub struct Claims<'a> {
+    spans: &'a [Span],
+    by_id: HashMap<&'a str, usize>,
+    process: Vec<Option<ProcessKey>>,
+    tid: Vec<Option<i32>>,
+    usable: Vec<bool>,
+    by_process: BTreeMap<ProcessKey, Vec<usize>>,
+    marks: BTreeMap<ProcessKey, Vec<ThreadMark>>,
+    distrust: Vec<u64>,
+    origin: u64,
+}
+
+/// What findings of one kind have in common, so that a flood of bad claims makes one line.
+#[derive(Default)]
+struct Tally {
+    count: u64,
+    first: Option<(u64, String)>,
+}
+
+impl Tally {
+    fn add(&mut self, boot_ns: u64, text: String) {
+        self.count += 1;
+        if self.first.as_ref().is_none_or(|(first, _)| boot_ns < *first) {
+            self.first = Some((boot_ns, text));
+        }
+    }
+
+    fn finding(self, rule: &str, severity: Severity, title: impl Fn(u64) -> String, origin: u64) -> Option<Finding> {
+        let (first, text) = self.first?;
+        let mut finding = note(rule, severity, title(self.count));
+        finding.at_ns = Some(first.saturating_sub(origin));
+        finding.details.push(if self.count == 1 { text } else { format!("The first: {text}") });
+        Some(finding)
+    }
+}
+
+impl<'a> Claims<'a> {
+    /// Places every span and mark. None is usable until [`walk`](super::walk) has found whose process it came from.
+    pub fn check(
+        spans: &'a [Span],
+        marks: &[Mark],
+        forest: &Forest,
+        manifest: &Manifest,
+    ) -> (Self, Vec<Finding>) {
+        let origin = crate::judge::origin(manifest);
+        let mut by_pid: BTreeMap<i32, Vec<&Process>> = BTreeMap::new();
+        let mut by_inner_pid: BTreeMap<i32, Vec<&Process>> = BTreeMap::new();
+        for process in forest.processes() {
+            by_pid.entry(process.key.pid).or_default().push(process);
+            if let Some(inner) = process.ns_pid {
+                by_inner_pid.entry(inner).or_default().push(process);
+            }
+        }
+        let place = |author: Option<i32>, said: Option<i32>, boot_ns: u64, error_ns: u64| -> Option<&Process> {
+            let candidates = match (author, said) {
+                (Some(author), _) => by_pid.get(&author),
+                (None, Some(said)) => by_inner_pid.get(&said),
+                (None, None) => return manifest.root.and_then(|root| forest.get(root)),
+            };
+            let mut alive = candidates?.iter().filter(|process| process.alive_at(boot_ns, error_ns));
+            // With a clock so uncertain that the pid may have been another's, nothing is said.
+            alive.next().filter(|_| alive.next().is_none()).copied()
+        };
+
+        let mut claims = Claims {
+            spans,
+            by_id: HashMap::new(),
+            process: vec![None; spans.len()],
+            tid: vec![None; spans.len()],
+            usable: vec![false; spans.len()],
+            by_process: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            distrust: Vec::new(),
+            origin,
+        };
+        let (mut homeless, mut contradicting, mut twice) = (Tally::default(), Tally::default(), Tally::default());
+        for (index, span) in spans.iter().enumerate() {
+            if claims.by_id.contains_key(span.span_id.as_str()) {
+                twice.add(span.start_boot_ns, format!("{} `{}`.", span.span_id, span.name));
+                continue;
+            }
+            claims.by_id.insert(&span.span_id, index);
+            let Some(process) = place(span.author_pid, span.pid, span.start_boot_ns, span.start_err_ns) else {
+                let pid = span.author_pid.or(span.pid).map_or_else(|| "none".to_owned(), |pid| pid.to_string());
+                homeless.add(span.start_boot_ns, format!("`{}` names pid {pid}.", span.name));
+                continue;
+            };
+            let said = span.pid.is_none_or(|pid| pid == process.key.pid || Some(pid) == process.ns_pid);
+            let tid = span.tid.filter(|_| said).and_then(|tid| host_tid(process, tid));
+            if !said || (span.tid.is_some() && tid.is_none() && process.ns_pid == Some(process.key.pid)) {
+                contradicting.add(
+                    span.start_boot_ns,
+                    format!("`{}` says pid {:?}, thread {:?}; it came from pid {}.", span.name, span.pid.unwrap_or(0), span.tid.unwrap_or(0), process.key.pid),
+                );
+            }
+            claims.process[index] = Some(process.key);
+            claims.tid[index] = tid;
+            claims.by_process.entry(process.key).or_default().push(index);
+        }
+
+        let mut strange = Tally::default();
+        for mark in marks {
+            let process = place(mark.author_pid, mark.pid, mark.boot_ns, 0);
+            let tid = process.and_then(|process| host_tid(process, mark.tid).map(|tid| (process.key, tid)));
+            let span = match &mark.span_id {
+                None => Some(None),
+                Some(id) => claims.by_id.get(id.as_str()).map(|index| Some(*index)),
+            };
+            match (tid, span) {
+                (Some((process, tid)), Some(span)) => {
+                    claims.marks.entry(process).or_default().push(ThreadMark { tid, boot_ns: mark.boot_ns, span });
+                }
+                (None, _) => strange.add(mark.boot_ns, format!("a mark for thread {}, which is not its author's.", mark.tid)),
+                (_, None) => strange.add(
+                    mark.boot_ns,
+                    format!("a mark for span {}, which is not in the case.", mark.span_id.as_deref().unwrap_or("")),
+                ),
+            }
+        }
+        for marks in claims.marks.values_mut() {
+            // Stable: marks of one instant keep the order of their receipt.
+            marks.sort_by_key(|mark| mark.boot_ns);
+        }
+        claims.distrust =
+            manifest.losses.iter().filter(|loss| loss.cause == "span_socket").map(|loss| loss.from_boot_ns).collect();
+        claims.distrust.sort_unstable();
+
+        let count = |one: &'static str, many: &'static str| {
+            move |count: u64| if count == 1 { one.to_owned() } else { many.replace('#', &count.to_string()) }
+        };
+        let findings = [
+            homeless.finding(
+                "span-without-process",
+                Severity::Medium,
+                count(
+                    "A call names a process that the capture did not see running then",
+                    "# calls name processes that the capture did not see running then",
+                ),
+                origin,
+            ),
+            contradicting.finding(
+                "span-pid-contradiction",
+                Severity::Medium,
+                count(
+                    "A call was reported by another process than it names",
+                    "# calls were reported by other processes than they name",
+                ),
+                origin,
+            ),
+            twice.finding(
+                "duplicate-span",
+                Severity::Medium,
+                count("A span's id is used twice; the second is not believed", "# spans reuse the id of another and are not believed"),
+                origin,
+            ),
+            strange.finding(
+                "mark-contradiction",
+                Severity::Medium,
+                count(
+                    "A mark does not fit the record and is not believed",
+                    "# marks do not fit the record and are not believed",
+                ),
+                origin,
+            ),
+        ];
+        (claims, findings.into_iter().flatten().collect())
+    }
+
+    /// A span.
+    pub fn span(&self, index: usize) -> &'a Span {
+        &self.spans[index]
+    }
+
+    /// The zero of findings' instants.
+    pub fn origin(&self) -> u64 {
+        self.origin
+    }
+
+    /// The process that a span ran in.
+    pub fn process(&self, index: usize) -> Option<ProcessKey> {
+        self.process[index]
+    }
+
+    /// The thread that began it, in the host's pid namespace.
+    pub fn tid(&self, index: usize) -> Option<i32> {
+        self.tid[index]
+    }
+
+    /// The spans that ran in a process, in order of start.
+    pub fn of_process(&self, process: ProcessKey) -> &[usize] {
+        self.by_process.get(&process).map_or(&[], Vec::as_slice)
+    }
+
+    /// The marks by a process on its own threads, in order of time.
+    pub fn marks_of(&self, process: ProcessKey) -> &[ThreadMark] {
+        self.marks.get(&process).map_or(&[], Vec::as_slice)
+    }
+
+    /// From when on marks may be missing: a thread's earlier marks then say nothing until its next one.
+    pub fn distrust(&self) -> &[u64] {
+        &self.distrust
+    }
+
+    /// Lets a span own events.
+    pub fn admit(&mut self, index: usize) {
+        self.usable[index] = true;
+    }
+
+    /// Whether it may own events.
+    pub fn usable(&self, index: usize) -> bool {
+        self.usable[index]
+    }
+
+    /// The usable span that a `TRACEPARENT` names: `00-TRACE-SPAN-FLAGS`.
+    pub fn named_by(&self, traceparent: &str) -> Option<usize> {
+        let mut parts = traceparent.split('-');
+        let (_version, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
+        let index = *self.by_id.get(span)?;
+        let same_trace = self.spans[index].trace_id.as_deref().is_none_or(|known| known == trace);
+        (self.usable[index] && same_trace).then_some(index)
+    }
+
+    /// Whether `outer` is among the spans that enclose `inner`, by what they say of their parents.
+    pub fn encloses(&self, outer: usize, inner: usize) -> bool {
+        self.enclosing(inner).any(|span| span == outer)
+    }
+
+    /// The spans that enclose one, innermost first. A hostile log can make a circle; it is walked at most once.
+    pub fn enclosing(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
+        let parent = |index: usize| -> Option<usize> {
+            self.by_id.get(self.spans[index].parent_id.as_deref()?).copied().filter(|parent| *parent != index)
+        };
+        std::iter::successors(parent(index), move |at| parent(*at)).take(self.spans.len())
+    }
+
+    /// Whether a span may have been open at an instant.
+    pub fn open_at(&self, index: usize, boot_ns: u64) -> bool {
+        let span = &self.spans[index];
+        span.start_boot_ns.saturating_sub(span.start_err_ns) <= boot_ns
+            && span.end_boot_ns.is_none_or(|end| boot_ns <= end.saturating_add(span.end_err_ns))
+    }
+
+    /// After this instant, what a span does is late.
+    pub fn late_after(&self, index: usize) -> Option<u64> {
+        self.spans[index].end_boot_ns.map(|end| end.saturating_add(self.spans[index].end_err_ns))
+    }
+
+    /// Whether a span is an agent's run and not inside any call: what it does by itself is the runtime's.
+    pub fn is_agent_run(&self, index: usize) -> bool {
+        self.spans[index].kind == "agent" && self.enclosing(index).all(|outer| self.spans[outer].kind == "agent")
+    }
+}
+
+/// The host's id of a thread that a process names in its own pid namespace; `None` if it has no such thread, or if the
+/// record cannot tell.
+fn host_tid(process: &Process, tid: i32) -> Option<i32> {
+    match process.ns_pid {
+        // Events carry the namespace's id of the process only, which is that of its first thread.
+        Some(inner) if inner != process.key.pid => (tid == inner).then_some(process.key.pid),
+        _ => process.threads.iter().any(|thread| thread.tid == tid).then_some(tid),
+    }
+}

@@ -1,0 +1,126 @@
+//! Every event's verdict: one as-of join of the events with the ledger's steps.
+
+use super::claims::Claims;
+use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
+use crate::error::Result;
+use argus_schemas::verdicts::Verdict;
+use polars::prelude::*;
+use std::collections::HashMap;
+
+/// The verdict table: one row for each event, by event id.
+///
+/// # Errors
+/// What polars fails with.
+pub fn verdicts(events: &LazyFrame, ledger: &Ledger, claims: &Claims) -> Result<DataFrame> {
+    let (steps, classes) = steps(ledger)?;
+    let classes = class_table(&classes, claims)?;
+    let (pids, starts): (Vec<i32>, Vec<u64>) = ledger.separate().map(|key| (key.pid, key.start_ns)).unzip();
+    let separate = df!("pid" => pids, "start_ns" => starts)?.lazy().with_column(lit(true).alias("separate"));
+    let joined = events
+        .clone()
+        .select([col("event_id"), col("boot_ns"), col("pid"), col("start_ns"), col("tid")])
+        .join(separate, [col("pid"), col("start_ns")], [col("pid"), col("start_ns")], JoinArgs::new(JoinType::Left))
+        .with_column(when(col("separate").is_not_null()).then(col("tid")).otherwise(lit(EVERY_THREAD)).alias("thread"))
+        .sort(["boot_ns", "event_id"], SortMultipleOptions::default())
+        .join(
+            steps.lazy(),
+            [col("boot_ns")],
+            [col("boot_ns")],
+            JoinArgs::new(JoinType::AsOf(Box::new(AsOfOptions {
+                strategy: AsofStrategy::Backward,
+                tolerance: None,
+                tolerance_str: None,
+                left_by: Some(vec!["pid".into(), "start_ns".into(), "thread".into()]),
+                right_by: Some(vec!["pid".into(), "start_ns".into(), "thread".into()]),
+                allow_eq: true,
+                check_sortedness: false,
+            }))),
+        )
+        .select([col("event_id"), col("boot_ns"), col("class")])
+        .sort(["event_id"], SortMultipleOptions::default())
+        .collect()?;
+
+    // An event that no step covers is the recorder's own: the last class.
+    let outside = IdxSize::try_from(classes.height().saturating_sub(1)).unwrap_or(IdxSize::MAX);
+    let class: IdxCa =
+        joined.column("class")?.u32()?.iter().map(|class| Some(class.unwrap_or(outside))).collect_ca("class".into());
+    let mut verdicts = classes.take(&class)?;
+    let late: BooleanChunked = joined
+        .column("boot_ns")?
+        .u64()?
+        .iter()
+        .zip(verdicts.column("late_after")?.u64()?.iter())
+        .map(|(at, after)| Some(at.zip(after).is_some_and(|(at, after)| at > after)))
+        .collect_ca("late".into());
+    verdicts.with_column(late.into_column())?;
+    verdicts.with_column(joined.column("event_id")?.clone())?;
+    Ok(verdicts.select(argus_schemas::verdicts::COLUMNS.iter().map(|column| column.name))?)
+}
+
+/// The steps as a frame, each with the number of its class; and the classes, each once.
+fn steps(ledger: &Ledger) -> Result<(DataFrame, Vec<Ownership>)> {
+    let mut numbers: HashMap<Ownership, u32> = HashMap::new();
+    let mut classes = Vec::new();
+    let (mut pid, mut start, mut thread, mut from, mut class) = (vec![], vec![], vec![], vec![], vec![]);
+    for (process, tid, steps) in ledger.intervals() {
+        for step in steps {
+            let number = *numbers.entry(step.ownership.clone()).or_insert_with(|| {
+                classes.push(step.ownership.clone());
+                u32::try_from(classes.len() - 1).unwrap_or(u32::MAX)
+            });
+            pid.push(process.pid);
+            start.push(process.start_ns);
+            thread.push(tid);
+            from.push(step.from_ns);
+            class.push(number);
+        }
+    }
+    let frame = df!("pid" => pid, "start_ns" => start, "thread" => thread, "boot_ns" => from, "class" => class)?
+        .sort(["boot_ns"], SortMultipleOptions::default().with_maintain_order(true))?;
+    Ok((frame, classes))
+}
+
+/// What each class means, as columns of the verdict table; one more row for what is outside.
+fn class_table(classes: &[Ownership], claims: &Claims) -> Result<DataFrame> {
+    let id = |span: usize| claims.span(span).span_id.clone();
+    let (mut owner, mut basis, mut verdict, mut reason, mut late_after) = (vec![], vec![], vec![], vec![], vec![]);
+    let mut candidates =
+        ListStringChunkedBuilder::new("candidates".into(), classes.len() + 1, classes.len() + 1);
+    for class in classes {
+        let (mut who, mut why, mut after, mut several) = (None, None, None, Vec::new());
+        verdict.push(match &class.holder {
+            Holder::Span(span) => {
+                (who, after) = (Some(id(*span)), claims.late_after(*span));
+                Verdict::Attributed
+            }
+            Holder::Several(spans) => {
+                several = spans.iter().map(|span| id(*span)).collect();
+                Verdict::Ambiguous
+            }
+            Holder::Agent(span) => {
+                who = span.map(id);
+                Verdict::Runtime
+            }
+            Holder::Unknown(reason) => {
+                why = Some(reason.clone());
+                Verdict::Unknown
+            }
+        });
+        owner.push(who);
+        basis.push(class.basis.map(|basis| basis.as_str()));
+        reason.push(why);
+        late_after.push(after);
+        candidates.append_values_iter(several.iter().map(String::as_str));
+    }
+    verdict.push(Verdict::Outside);
+    owner.push(None);
+    basis.push(None);
+    reason.push(Some("done by the recorder, not by what it follows".to_owned()));
+    late_after.push(None);
+    candidates.append_values_iter(std::iter::empty());
+    let verdict: Vec<&str> = verdict.into_iter().map(Verdict::as_str).collect();
+    let mut table =
+        df!("owner" => owner, "basis" => basis, "verdict" => verdict, "reason" => reason, "late_after" => late_after)?;
+    table.with_column(candidates.finish().into_column())?;
+    Ok(table)
+}

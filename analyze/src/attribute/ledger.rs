@@ -1,0 +1,122 @@
+//! Which holder owns which process or thread from when on: the disjoint intervals of attribution.
+
+use argus_schemas::manifest::ProcessKey;
+use argus_schemas::verdicts::Basis;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// In place of a thread id: all threads of a process have one owner.
+pub const EVERY_THREAD: i32 = 0;
+
+/// Who owns. Spans are given by their place in the case's list.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// This span, and no other.
+    Span(usize),
+    /// One of these spans; sorted, at least two.
+    Several(Vec<usize>),
+    /// The agent itself, outside any call; with the agent-kind span that was open, if one was.
+    Agent(Option<usize>),
+    /// It cannot be said; why.
+    Unknown(String),
+}
+
+/// A holder, and what that rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Ownership {
+    /// Who.
+    pub holder: Holder,
+    /// Only for [`Holder::Span`].
+    pub basis: Option<Basis>,
+}
+
+impl Ownership {
+    /// One span's.
+    pub fn span(span: usize, basis: Basis) -> Self {
+        Self { holder: Holder::Span(span), basis: Some(basis) }
+    }
+
+    /// Nobody's that can be named.
+    pub fn unknown(reason: impl Into<String>) -> Self {
+        Self { holder: Holder::Unknown(reason.into()), basis: None }
+    }
+
+    /// The agent's own.
+    pub fn agent(span: Option<usize>) -> Self {
+        Self { holder: Holder::Agent(span), basis: None }
+    }
+
+    /// One of several spans'; of one, if they are but one.
+    pub fn of_candidates(candidates: BTreeSet<usize>, basis: Basis) -> Self {
+        let mut candidates: Vec<usize> = candidates.into_iter().collect();
+        match (candidates.pop(), candidates.is_empty()) {
+            (Some(only), true) => Self::span(only, basis),
+            (Some(last), false) => {
+                candidates.push(last);
+                Self { holder: Holder::Several(candidates), basis: None }
+            }
+            (None, _) => Self::unknown("no call is a candidate"),
+        }
+    }
+
+    /// What a child has of it: whatever made the parent's thread a span's, the child descends from it.
+    pub fn inherited(&self) -> Self {
+        Self { holder: self.holder.clone(), basis: self.basis.map(|_| Basis::Lineage) }
+    }
+}
+
+/// From `from_ns` (CLOCK_BOOTTIME) until the next step, this is the owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Since when, inclusive.
+    pub from_ns: u64,
+    /// Whose.
+    pub ownership: Ownership,
+}
+
+/// All intervals of a case.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    steps: BTreeMap<(ProcessKey, i32), Vec<Step>>,
+    by_thread: BTreeSet<ProcessKey>,
+}
+
+impl Ledger {
+    /// Says that a process's threads may have different owners.
+    pub fn separate_threads(&mut self, process: ProcessKey) {
+        self.by_thread.insert(process);
+    }
+
+    /// The processes whose threads may have different owners.
+    pub fn separate(&self) -> impl Iterator<Item = ProcessKey> + '_ {
+        self.by_thread.iter().copied()
+    }
+
+    fn key(&self, process: ProcessKey, tid: i32) -> (ProcessKey, i32) {
+        (process, if self.by_thread.contains(&process) { tid } else { EVERY_THREAD })
+    }
+
+    /// Appends a step; steps of one thread come in order of time. At one instant, the later step holds.
+    pub fn push(&mut self, process: ProcessKey, tid: i32, from_ns: u64, ownership: Ownership) {
+        let key = self.key(process, tid);
+        let steps = self.steps.entry(key).or_default();
+        debug_assert!(steps.last().is_none_or(|last| last.from_ns <= from_ns), "steps come in order of time");
+        while steps.last().is_some_and(|last| last.from_ns >= from_ns) {
+            steps.pop();
+        }
+        if steps.last().is_none_or(|last| last.ownership != ownership) {
+            steps.push(Step { from_ns, ownership });
+        }
+    }
+
+    /// The owner of a thread at an instant.
+    pub fn at(&self, process: ProcessKey, tid: i32, boot_ns: u64) -> Option<&Ownership> {
+        let steps = self.steps.get(&self.key(process, tid))?;
+        let after = steps.partition_point(|step| step.from_ns <= boot_ns);
+        after.checked_sub(1).map(|index| &steps[index].ownership)
+    }
+
+    /// Every interval: process, thread (or [`EVERY_THREAD`]), and its steps in order of time.
+    pub fn intervals(&self) -> impl Iterator<Item = (ProcessKey, i32, &[Step])> {
+        self.steps.iter().map(|((process, tid), steps)| (*process, *tid, steps.as_slice()))
+    }
+}

@@ -1,0 +1,187 @@
+//! Inside an agent's own process: which span each thread works for, and when.
+
+use super::claims::{Claims, ThreadMark};
+use super::ledger::{Holder, Ownership, Step};
+use crate::forest::Thread;
+use argus_schemas::verdicts::Basis;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// From `from_ns` until the next slice, these spans may be open in the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slice {
+    /// Since when, inclusive.
+    pub from_ns: u64,
+    /// The spans, and whether it is certain that they are open.
+    pub open: BTreeMap<usize, bool>,
+}
+
+/// One program image of an agent's process, from one exec to the next.
+pub struct Image<'a> {
+    /// What its threads are before any span, and between spans.
+    pub base: &'a Ownership,
+    /// When its spans were open.
+    pub slices: &'a [Slice],
+}
+
+/// Where a thread came from.
+#[derive(Clone, Copy)]
+pub enum Creator<'a> {
+    /// It began with its process, or took it over by an exec.
+    Process,
+    /// A thread of the same process, which was then this.
+    Thread(&'a Ownership),
+    /// The record of its creation was lost.
+    Lost,
+}
+
+/// Cuts time where the set of open spans changes, the uncertainty of every instant counted in.
+pub fn slices(spans: &[usize], claims: &Claims) -> Vec<Slice> {
+    let mut changes: Vec<(u64, usize, Option<bool>)> = Vec::new();
+    for index in spans {
+        let span = claims.span(*index);
+        let (start, error) = (span.start_boot_ns, span.start_err_ns);
+        changes.push((start.saturating_sub(error), *index, Some(false)));
+        let certain_until = span.end_boot_ns.map(|end| end.saturating_sub(span.end_err_ns));
+        if certain_until.is_none_or(|until| start.saturating_add(error) < until) {
+            changes.push((start.saturating_add(error), *index, Some(true)));
+            if let Some(until) = certain_until.filter(|_| span.end_err_ns > 0) {
+                changes.push((until, *index, Some(false)));
+            }
+        }
+        if let Some(end) = span.end_boot_ns {
+            changes.push((end.saturating_add(span.end_err_ns).saturating_add(1), *index, None));
+        }
+    }
+    // Stable, so that a span of no length opens before it closes.
+    changes.sort_by_key(|(at, ..)| *at);
+    let mut slices: Vec<Slice> = Vec::new();
+    let mut open = BTreeMap::new();
+    for (at, span, state) in changes {
+        match state {
+            Some(certain) => open.insert(span, certain),
+            None => open.remove(&span),
+        };
+        match slices.last_mut() {
+            Some(last) if last.from_ns == at => last.open.clone_from(&open),
+            _ => slices.push(Slice { from_ns: at, open: open.clone() }),
+        }
+    }
+    slices
+}
+
+/// What the marks say of a thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Marked {
+    /// Nothing.
+    No,
+    /// That it works for no span.
+    ForNone,
+    /// That it works for this one.
+    For(usize),
+}
+
+/// The owners of one thread of an image between two instants, in order of time. `marks` are those of this thread that
+/// are believed.
+pub fn steps(
+    image: &Image,
+    thread: &Thread,
+    (from_ns, to_ns): (u64, Option<u64>),
+    marks: &[&ThreadMark],
+    creator: Creator,
+    claims: &Claims,
+) -> Vec<Step> {
+    let within = |at: &u64| *at > from_ns && to_ns.is_none_or(|to| *at < to);
+    let mut points: BTreeSet<u64> = BTreeSet::from([from_ns]);
+    points.extend(image.slices.iter().map(|slice| slice.from_ns).filter(within));
+    points.extend(marks.iter().map(|mark| mark.boot_ns).filter(within));
+    points.extend(claims.distrust().iter().copied().filter(within));
+
+    let nothing = BTreeMap::new();
+    let mut since = BTreeSet::new();
+    let mut steps: Vec<Step> = Vec::new();
+    let (mut next_mark, mut next_slice, mut next_distrust) = (0, 0, 0);
+    let mut marked = Marked::No;
+    for at in points {
+        // Marks after a loss that begins at the same instant are later than it.
+        while claims.distrust().get(next_distrust).is_some_and(|lost| *lost <= at) {
+            if claims.distrust()[next_distrust] > from_ns {
+                marked = Marked::No;
+            }
+            next_distrust += 1;
+        }
+        while let Some(mark) = marks.get(next_mark).filter(|mark| mark.boot_ns <= at) {
+            marked = mark.span.map_or(Marked::ForNone, Marked::For);
+            next_mark += 1;
+        }
+        while image.slices.get(next_slice).is_some_and(|slice| slice.from_ns <= at) {
+            next_slice += 1;
+        }
+        let open = next_slice.checked_sub(1).map_or(&nothing, |index| &image.slices[index].open);
+        since.extend(open.keys().copied().filter(|span| !claims.is_agent_run(*span)));
+        let ownership = match marked {
+            Marked::For(span) => hold(span, Basis::Thread, claims),
+            Marked::ForNone => image.base.clone(),
+            Marked::No => unmarked(image.base, thread, open, &since, creator, claims),
+        };
+        if steps.last().is_none_or(|last| last.ownership != ownership) {
+            steps.push(Step { from_ns: at, ownership });
+        }
+    }
+    steps
+}
+
+fn hold(span: usize, basis: Basis, claims: &Claims) -> Ownership {
+    if claims.is_agent_run(span) { Ownership::agent(Some(span)) } else { Ownership::span(span, basis) }
+}
+
+/// Leaves out every span that encloses another candidate: the innermost owns.
+fn innermost(candidates: BTreeSet<usize>, claims: &Claims) -> BTreeSet<usize> {
+    let outer: BTreeSet<usize> = candidates.iter().flat_map(|span| claims.enclosing(*span)).collect();
+    candidates.difference(&outer).copied().collect()
+}
+
+/// The window rules, for a thread on which no mark counts. `since` are the calls that were open at any time of its life.
+fn unmarked(
+    base: &Ownership,
+    thread: &Thread,
+    open: &BTreeMap<usize, bool>,
+    since: &BTreeSet<usize>,
+    creator: Creator,
+    claims: &Claims,
+) -> Ownership {
+    let here = |span: &usize| claims.tid(*span).is_none_or(|tid| tid == thread.tid);
+    let candidates = innermost(open.keys().copied().filter(here).collect(), claims);
+    if let (1, Some(only)) = (candidates.len(), candidates.first()) {
+        if open.get(only) == Some(&true) {
+            return hold(*only, Basis::Window, claims);
+        }
+        let name = &claims.span(*only).name;
+        return Ownership::unknown(format!("the instants of `{name}` are too uncertain to say whether it was open"));
+    }
+    if !candidates.is_empty() {
+        return Ownership::of_candidates(candidates, Basis::Window);
+    }
+    match creator {
+        Creator::Lost => return Ownership::unknown("the record of its thread's creation was lost"),
+        Creator::Thread(created) => match &created.holder {
+            // A thread that a call created may be a pool's, and then serve every call that was open during its life.
+            Holder::Span(owner) => {
+                let mut candidates = since.clone();
+                candidates.insert(*owner);
+                return Ownership::of_candidates(innermost(candidates, claims), Basis::Lineage);
+            }
+            Holder::Several(_) | Holder::Unknown(_) => return created.inherited(),
+            Holder::Agent(_) => {}
+        },
+        Creator::Process => {}
+    }
+    let calls = innermost(open.keys().copied().filter(|span| !claims.is_agent_run(*span)).collect(), claims);
+    match (calls.len(), calls.first()) {
+        (0, _) => base.clone(),
+        (1, Some(only)) => Ownership::unknown(format!(
+            "a thread of the agent that no call claims did it, while `{}` ran on another",
+            claims.span(*only).name
+        )),
+        _ => Ownership::of_candidates(calls, Basis::Window),
+    }
+}

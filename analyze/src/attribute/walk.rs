@@ -1,0 +1,284 @@
+//! One walk over the forest, parents first: from births, execs, spans and marks to the ledger.
+
+use super::carrier::{self, Before, Refusal};
+use super::claims::{Claims, ThreadMark};
+use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
+use super::threads::{self, Creator, Image};
+use crate::forest::{Exec, Forest, Origin, Process, Thread};
+use crate::load::note;
+use argus_schemas::manifest::{Manifest, ProcessKey};
+use argus_schemas::report::{Finding, Severity};
+use argus_schemas::verdicts::Basis;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many events a finding cites.
+const CITED: usize = 20;
+
+/// Walks the forest. Spans that prove to come from where they may come from are admitted in `claims`.
+pub fn walk(forest: &Forest, claims: &mut Claims, manifest: &Manifest) -> (Ledger, Vec<Finding>) {
+    let mut walker = Walker { forest, manifest, ledger: Ledger::default(), found: Contradictions::default() };
+    // A parent starts before its children: the forest refuses any other.
+    let mut processes: Vec<&Process> = forest.processes().collect();
+    processes.sort_by_key(|process| (process.key.start_ns, process.key.pid));
+    for process in processes {
+        walker.process(process, claims);
+    }
+    let findings = walker.found.findings(claims);
+    (walker.ledger, findings)
+}
+
+struct Walker<'a> {
+    forest: &'a Forest,
+    manifest: &'a Manifest,
+    ledger: Ledger,
+    found: Contradictions,
+}
+
+/// What the agent said that its lineage does not bear out.
+#[derive(Default)]
+struct Contradictions {
+    forged: BTreeMap<usize, Holder>,
+    carriers: BTreeMap<(Option<usize>, usize, Refusal), (u64, Vec<u64>)>,
+    marks: BTreeMap<usize, (u64, u64)>,
+}
+
+/// What a process is when an image of it begins.
+struct State {
+    ownership: Ownership,
+    source: Option<Basis>,
+    forker: Option<ProcessKey>,
+}
+
+impl Walker<'_> {
+    fn process(&mut self, process: &Process, claims: &mut Claims) {
+        let key = process.key;
+        let mut state = self.birth(process);
+        let mut spans: Vec<usize> = claims.of_process(key).to_vec();
+        let separate = !spans.is_empty() || !claims.marks_of(key).is_empty();
+        if separate {
+            self.ledger.separate_threads(key);
+        }
+        let mut from_ns = 0;
+        for number in 0..=process.execs.len() {
+            if let Some(exec) = number.checked_sub(1).and_then(|index| process.execs.get(index)) {
+                from_ns = exec.boot_ns;
+                if separate {
+                    state = State { ownership: self.survivor(process, from_ns), source: Some(Basis::Thread), forker: Some(key) };
+                }
+                self.carry(&mut state, exec, claims);
+            }
+            let to_ns = process.execs.get(number).map(|exec| exec.boot_ns);
+            if !separate {
+                self.ledger.push(key, EVERY_THREAD, from_ns, state.ownership.clone());
+                continue;
+            }
+            let later = spans.partition_point(|span| to_ns.is_none_or(|to| claims.span(*span).start_boot_ns < to));
+            let rest = spans.split_off(later);
+            let admitted = self.admit(&spans, &state.ownership, claims);
+            self.image(process, number == 0, (from_ns, to_ns), &state.ownership, &admitted, claims);
+            spans = rest;
+        }
+    }
+
+    /// What a process is when it is forked.
+    fn birth(&self, process: &Process) -> State {
+        if process.origin == Origin::Root {
+            return State { ownership: Ownership::agent(None), source: None, forker: None };
+        }
+        let Some((parent, fork)) = self.forest.forked_by(process.key) else {
+            let ownership = Ownership::unknown("the record of its process's creation was lost");
+            return State { ownership, source: None, forker: None };
+        };
+        match self.ledger.at(parent.key, fork.tid, fork.boot_ns) {
+            Some(ownership) => State {
+                ownership: ownership.inherited(),
+                source: ownership.basis,
+                forker: Some(parent.key),
+            },
+            None => State {
+                ownership: Ownership::unknown("the thread that forked its process is not in the record"),
+                source: None,
+                forker: Some(parent.key),
+            },
+        }
+    }
+
+    /// What an agent's process is when it executes another program: all threads but one are gone by then.
+    fn survivor(&self, process: &Process, boot_ns: u64) -> Ownership {
+        let living = |thread: &&Thread| {
+            thread.from_ns < boot_ns && thread.to_ns.is_none_or(|to| to >= boot_ns)
+        };
+        let owners: BTreeMap<String, &Ownership> = process
+            .threads
+            .iter()
+            .filter(living)
+            .filter_map(|thread| self.ledger.at(process.key, thread.tid, boot_ns.saturating_sub(1)))
+            .map(|ownership| (format!("{:?}", ownership.holder), ownership))
+            .collect();
+        let mut owners = owners.into_values();
+        match (owners.next(), owners.next()) {
+            (Some(only), None) => only.inherited(),
+            _ => Ownership::unknown("it is not known which of the agent's threads executed this program"),
+        }
+    }
+
+    fn carry(&mut self, state: &mut State, exec: &Exec, claims: &Claims) {
+        let Some(named) = exec.traceparent.as_deref().and_then(|carrier| claims.named_by(carrier)) else { return };
+        let before = Before { ownership: &state.ownership, source: state.source, forker: state.forker };
+        match carrier::weigh(&before, named, exec.boot_ns, claims) {
+            Ok(ownership) => state.ownership = ownership,
+            Err(refusal) => {
+                let owner = match &state.ownership.holder {
+                    Holder::Span(owner) => Some(*owner),
+                    _ => None,
+                };
+                let (first, events) = self.found.carriers.entry((owner, named, refusal)).or_insert((exec.boot_ns, Vec::new()));
+                *first = (*first).min(exec.boot_ns);
+                events.push(exec.event_id);
+            }
+        }
+    }
+
+    /// The spans that may come from a process that was this. A tool's subprocess may report calls of its own beneath the
+    /// tool's span; any other is the tool's word against the kernel's.
+    fn admit(&mut self, spans: &[usize], base: &Ownership, claims: &mut Claims) -> Vec<usize> {
+        let mut admitted = Vec::new();
+        for span in spans {
+            let may = match &base.holder {
+                Holder::Agent(_) => true,
+                Holder::Span(owner) => claims.encloses(*owner, *span),
+                Holder::Several(candidates) => candidates.iter().all(|candidate| claims.encloses(*candidate, *span)),
+                Holder::Unknown(_) => false,
+            };
+            if may {
+                claims.admit(*span);
+                admitted.push(*span);
+            } else {
+                self.found.forged.insert(*span, base.holder.clone());
+            }
+        }
+        admitted
+    }
+
+    /// Writes the steps of every thread of one image.
+    fn image(
+        &mut self,
+        process: &Process,
+        first: bool,
+        (from_ns, to_ns): (u64, Option<u64>),
+        base: &Ownership,
+        spans: &[usize],
+        claims: &Claims,
+    ) {
+        let key = process.key;
+        let slices = threads::slices(spans, claims);
+        let image = Image { base, slices: &slices };
+        let mut by_thread: BTreeMap<i32, Vec<&ThreadMark>> = BTreeMap::new();
+        for mark in claims.marks_of(key) {
+            if mark.boot_ns < from_ns || to_ns.is_some_and(|to| mark.boot_ns >= to) {
+                continue;
+            }
+            if self.believed(mark, base, spans, claims) {
+                by_thread.entry(mark.tid).or_default().push(mark);
+            }
+        }
+        let leader = Thread { tid: key.pid, from_ns, to_ns: None, created_by: None };
+        if !first {
+            // Whatever ran before the exec is gone; an event that says otherwise is the new image's.
+            let before: BTreeSet<i32> =
+                process.threads.iter().filter(|thread| thread.from_ns < from_ns).map(|thread| thread.tid).collect();
+            for tid in before.into_iter().filter(|tid| *tid != key.pid) {
+                self.ledger.push(key, tid, from_ns, base.clone());
+            }
+        }
+        let created = process.threads.iter().filter(|thread| {
+            thread.tid != key.pid && thread.from_ns >= from_ns && to_ns.is_none_or(|to| thread.from_ns < to)
+        });
+        for thread in std::iter::once(&leader).chain(created) {
+            let creator = thread.created_by.map(|creator| self.ledger.at(key, creator, thread.from_ns).cloned());
+            let creator = match &creator {
+                None if thread.tid == key.pid => Creator::Process,
+                Some(Some(ownership)) => Creator::Thread(ownership),
+                _ => Creator::Lost,
+            };
+            let none = Vec::new();
+            let marks = by_thread.get(&thread.tid).unwrap_or(&none);
+            let marks: Vec<&ThreadMark> = marks.iter().copied().filter(|mark| mark.boot_ns >= thread.from_ns).collect();
+            for step in threads::steps(&image, thread, (thread.from_ns, to_ns), &marks, creator, claims) {
+                self.ledger.push(key, thread.tid, step.from_ns, step.ownership);
+            }
+        }
+    }
+
+    /// Whether a mark names what its process may work for: a span of this image, one of the process's own, or none.
+    fn believed(&mut self, mark: &ThreadMark, base: &Ownership, spans: &[usize], claims: &Claims) -> bool {
+        let Some(span) = mark.span else { return true };
+        let begun = claims.span(span).start_boot_ns.saturating_sub(claims.span(span).start_err_ns) <= mark.boot_ns;
+        let own = spans.contains(&span) && begun;
+        let inherited = match &base.holder {
+            Holder::Span(owner) => *owner == span,
+            Holder::Agent(agent) => *agent == Some(span),
+            _ => false,
+        };
+        // A process that the agent forked, to work in as it does itself, is marked for the agent's spans.
+        if own || inherited {
+            return true;
+        }
+        let (count, first) = self.found.marks.entry(span).or_insert((0, mark.boot_ns));
+        *count += 1;
+        *first = (*first).min(mark.boot_ns);
+        false
+    }
+}
+
+impl Contradictions {
+    fn findings(self, claims: &Claims) -> Vec<Finding> {
+        let named = |span: usize| format!("`{}`", claims.span(span).name);
+        let at = |boot_ns: u64| Some(boot_ns.saturating_sub(claims.origin()));
+        let mut findings = Vec::new();
+        for (span, holder) in self.forged {
+            let from = match holder {
+                Holder::Span(owner) => format!("from a process of {}, which does not enclose it", named(owner)),
+                Holder::Several(_) => "from a process that more than one call may own".to_owned(),
+                _ => "from a process whose origin is not known".to_owned(),
+            };
+            let mut finding = note("forged-span", Severity::High, format!("The span {} was sent {from}", named(span)));
+            finding.details.push("It is listed, but no event is given to it: the kernel's lineage counts.".to_owned());
+            finding.span_id = Some(claims.span(span).span_id.clone());
+            finding.span_name = Some(claims.span(span).name.clone());
+            finding.at_ns = at(claims.span(span).start_boot_ns);
+            findings.push(finding);
+        }
+        for ((owner, carried, refusal), (first, mut events)) in self.carriers {
+            let (severity, why) = match refusal {
+                Refusal::Unrelated => (Severity::High, "with which its lineage has nothing to do"),
+                Refusal::NotOpen => (Severity::Medium, "which was not open then"),
+            };
+            let whose = owner.map_or_else(|| "A program of the agent".to_owned(), |owner| format!("A program of {}", named(owner)));
+            let mut finding = note(
+                "carrier-contradiction",
+                severity,
+                format!("{whose} was executed with the trace context of {}, {why}", named(carried)),
+            );
+            finding.details.push("The kernel's lineage decides whose it is; the variable is only the workload's word.".to_owned());
+            finding.span_id = owner.map(|owner| claims.span(owner).span_id.clone());
+            finding.span_name = owner.map(|owner| claims.span(owner).name.clone());
+            finding.at_ns = at(first);
+            events.sort_unstable();
+            events.truncate(CITED);
+            finding.event_ids = events;
+            findings.push(finding);
+        }
+        for (span, (count, first)) in self.marks {
+            let mut finding = note(
+                "mark-contradiction",
+                Severity::Medium,
+                format!("{count} marks name {}, for which their process cannot work", named(span)),
+            );
+            finding.details.push("They are not believed; the process's own lineage and windows decide.".to_owned());
+            finding.at_ns = at(first);
+            findings.push(finding);
+        }
+        findings
+    }
+}
