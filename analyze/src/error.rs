@@ -44,7 +44,9 @@ pub enum Error {
     },
     /// The case is of another format version.
     #[error("{path} is of case format {found}, and this program reads format {known}")]
-    #[diagnostic(help("use the argus-analyze of the version that recorded the case (the manifest's `writer` tells it)"))]
+    #[diagnostic(help(
+        "use the argus-analyze of the version that recorded the case (the manifest's `writer` tells it)"
+    ))]
     Version {
         /// The file.
         path: PathBuf,
@@ -60,6 +62,31 @@ pub enum Error {
          of the case: the report then states the gap"
     ))]
     Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The ending of the report's name says no format.
+    #[error("cannot tell the report's format from {path}")]
+    #[diagnostic(help("let the name end in .html, .md or .json, or add --format"))]
+    Format {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No call has this tool's name.
+    #[error("no call of a tool named {name} is in the case")]
+    #[diagnostic(help("the tools in the case: {known}"))]
+    NoSuchTool {
+        /// The name.
+        name: String,
+        /// The names that are there.
+        known: String,
+    },
+    /// Not what `baseline learn` writes.
+    #[error("{path} is not a baseline: {reason}")]
+    #[diagnostic(help("write one with `argus-analyze baseline learn CASE... -o FILE`"))]
+    Baseline {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.

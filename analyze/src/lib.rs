@@ -2,9 +2,14 @@
 
 pub mod attribute;
 pub mod baseline;
+pub mod cli;
+pub mod commands;
 pub mod effects;
 pub mod error;
 pub mod forest;
 pub mod judge;
 pub mod load;
+pub mod pipeline;
 pub mod policy;
+pub mod render;
+pub mod verify;

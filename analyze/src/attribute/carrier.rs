@@ -27,11 +27,7 @@ pub enum Refusal {
 /// What the carrier makes of the ownership: `Ok` with the new one, or `Err` where the lineage wins.
 pub fn weigh(before: &Before, named: usize, boot_ns: u64, claims: &Claims) -> Result<Ownership, Refusal> {
     let accepted = || {
-        if claims.is_agent_run(named) {
-            Ownership::agent(Some(named))
-        } else {
-            Ownership::span(named, Basis::Carrier)
-        }
+        if claims.is_agent_run(named) { Ownership::agent(Some(named)) } else { Ownership::span(named, Basis::Carrier) }
     };
     let open = claims.open_at(named, boot_ns);
     // The agent's own process hands out its spans.

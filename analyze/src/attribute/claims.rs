@@ -57,12 +57,7 @@ impl Tally {
 
 impl<'a> Claims<'a> {
     /// Places every span and mark. None is usable until [`walk`](super::walk) has found whose process it came from.
-    pub fn check(
-        spans: &'a [Span],
-        marks: &[Mark],
-        forest: &Forest,
-        manifest: &Manifest,
-    ) -> (Self, Vec<Finding>) {
+    pub fn check(spans: &'a [Span], marks: &[Mark], forest: &Forest, manifest: &Manifest) -> (Self, Vec<Finding>) {
         let origin = crate::judge::origin(manifest);
         let mut by_pid: BTreeMap<i32, Vec<&Process>> = BTreeMap::new();
         let mut by_inner_pid: BTreeMap<i32, Vec<&Process>> = BTreeMap::new();
@@ -111,7 +106,13 @@ impl<'a> Claims<'a> {
             if !said || (span.tid.is_some() && tid.is_none() && process.ns_pid == Some(process.key.pid)) {
                 contradicting.add(
                     span.start_boot_ns,
-                    format!("`{}` says pid {:?}, thread {:?}; it came from pid {}.", span.name, span.pid.unwrap_or(0), span.tid.unwrap_or(0), process.key.pid),
+                    format!(
+                        "`{}` says pid {:?}, thread {:?}; it came from pid {}.",
+                        span.name,
+                        span.pid.unwrap_or(0),
+                        span.tid.unwrap_or(0),
+                        process.key.pid
+                    ),
                 );
             }
             claims.process[index] = Some(process.key);
@@ -131,7 +132,9 @@ impl<'a> Claims<'a> {
                 (Some((process, tid)), Some(span)) => {
                     claims.marks.entry(process).or_default().push(ThreadMark { tid, boot_ns: mark.boot_ns, span });
                 }
-                (None, _) => strange.add(mark.boot_ns, format!("a mark for thread {}, which is not its author's.", mark.tid)),
+                (None, _) => {
+                    strange.add(mark.boot_ns, format!("a mark for thread {}, which is not its author's.", mark.tid))
+                }
                 (_, None) => strange.add(
                     mark.boot_ns,
                     format!("a mark for span {}, which is not in the case.", mark.span_id.as_deref().unwrap_or("")),
@@ -171,7 +174,10 @@ impl<'a> Claims<'a> {
             twice.finding(
                 "duplicate-span",
                 Severity::Medium,
-                count("A span's id is used twice; the second is not believed", "# spans reuse the id of another and are not believed"),
+                count(
+                    "A span's id is used twice; the second is not believed",
+                    "# spans reuse the id of another and are not believed",
+                ),
                 origin,
             ),
             strange.finding(

@@ -84,8 +84,7 @@ fn steps(ledger: &Ledger) -> Result<(DataFrame, Vec<Ownership>)> {
 fn class_table(classes: &[Ownership], claims: &Claims) -> Result<DataFrame> {
     let id = |span: usize| claims.span(span).span_id.clone();
     let (mut owner, mut basis, mut verdict, mut reason, mut late_after) = (vec![], vec![], vec![], vec![], vec![]);
-    let mut candidates =
-        ListStringChunkedBuilder::new("candidates".into(), classes.len() + 1, classes.len() + 1);
+    let mut candidates = ListStringChunkedBuilder::new("candidates".into(), classes.len() + 1, classes.len() + 1);
     for class in classes {
         let (mut who, mut why, mut after, mut several) = (None, None, None, Vec::new());
         verdict.push(match &class.holder {

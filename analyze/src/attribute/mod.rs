@@ -37,7 +37,7 @@ pub fn attribute(
     manifest: &Manifest,
 ) -> Result<(DataFrame, Vec<Finding>)> {
     let (mut claims, mut findings) = Claims::check(spans, marks, forest, manifest);
-    let (ledger, contradictions) = walk::walk(forest, &mut claims, manifest);
+    let (ledger, contradictions) = walk::walk(forest, &mut claims);
     findings.extend(contradictions);
     Ok((join::verdicts(events, &ledger, &claims)?, findings))
 }

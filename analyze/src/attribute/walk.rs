@@ -6,7 +6,7 @@ use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
 use super::threads::{self, Creator, Image};
 use crate::forest::{Exec, Forest, Origin, Process, Thread};
 use crate::load::note;
-use argus_schemas::manifest::{Manifest, ProcessKey};
+use argus_schemas::manifest::ProcessKey;
 use argus_schemas::report::{Finding, Severity};
 use argus_schemas::verdicts::Basis;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const CITED: usize = 20;
 
 /// Walks the forest. Spans that prove to come from where they may come from are admitted in `claims`.
-pub fn walk(forest: &Forest, claims: &mut Claims, manifest: &Manifest) -> (Ledger, Vec<Finding>) {
-    let mut walker = Walker { forest, manifest, ledger: Ledger::default(), found: Contradictions::default() };
+pub fn walk(forest: &Forest, claims: &mut Claims) -> (Ledger, Vec<Finding>) {
+    let mut walker = Walker { forest, ledger: Ledger::default(), found: Contradictions::default() };
     // A parent starts before its children: the forest refuses any other.
     let mut processes: Vec<&Process> = forest.processes().collect();
     processes.sort_by_key(|process| (process.key.start_ns, process.key.pid));
@@ -29,7 +29,6 @@ pub fn walk(forest: &Forest, claims: &mut Claims, manifest: &Manifest) -> (Ledge
 
 struct Walker<'a> {
     forest: &'a Forest,
-    manifest: &'a Manifest,
     ledger: Ledger,
     found: Contradictions,
 }
@@ -63,7 +62,11 @@ impl Walker<'_> {
             if let Some(exec) = number.checked_sub(1).and_then(|index| process.execs.get(index)) {
                 from_ns = exec.boot_ns;
                 if separate {
-                    state = State { ownership: self.survivor(process, from_ns), source: Some(Basis::Thread), forker: Some(key) };
+                    state = State {
+                        ownership: self.survivor(process, from_ns),
+                        source: Some(Basis::Thread),
+                        forker: Some(key),
+                    };
                 }
                 self.carry(&mut state, exec, claims);
             }
@@ -90,11 +93,9 @@ impl Walker<'_> {
             return State { ownership, source: None, forker: None };
         };
         match self.ledger.at(parent.key, fork.tid, fork.boot_ns) {
-            Some(ownership) => State {
-                ownership: ownership.inherited(),
-                source: ownership.basis,
-                forker: Some(parent.key),
-            },
+            Some(ownership) => {
+                State { ownership: ownership.inherited(), source: ownership.basis, forker: Some(parent.key) }
+            }
             None => State {
                 ownership: Ownership::unknown("the thread that forked its process is not in the record"),
                 source: None,
@@ -105,9 +106,7 @@ impl Walker<'_> {
 
     /// What an agent's process is when it executes another program: all threads but one are gone by then.
     fn survivor(&self, process: &Process, boot_ns: u64) -> Ownership {
-        let living = |thread: &&Thread| {
-            thread.from_ns < boot_ns && thread.to_ns.is_none_or(|to| to >= boot_ns)
-        };
+        let living = |thread: &&Thread| thread.from_ns < boot_ns && thread.to_ns.is_none_or(|to| to >= boot_ns);
         let owners: BTreeMap<String, &Ownership> = process
             .threads
             .iter()
@@ -132,7 +131,8 @@ impl Walker<'_> {
                     Holder::Span(owner) => Some(*owner),
                     _ => None,
                 };
-                let (first, events) = self.found.carriers.entry((owner, named, refusal)).or_insert((exec.boot_ns, Vec::new()));
+                let (first, events) =
+                    self.found.carriers.entry((owner, named, refusal)).or_insert((exec.boot_ns, Vec::new()));
                 *first = (*first).min(exec.boot_ns);
                 events.push(exec.event_id);
             }
@@ -254,13 +254,16 @@ impl Contradictions {
                 Refusal::Unrelated => (Severity::High, "with which its lineage has nothing to do"),
                 Refusal::NotOpen => (Severity::Medium, "which was not open then"),
             };
-            let whose = owner.map_or_else(|| "A program of the agent".to_owned(), |owner| format!("A program of {}", named(owner)));
+            let whose = owner
+                .map_or_else(|| "A program of the agent".to_owned(), |owner| format!("A program of {}", named(owner)));
             let mut finding = note(
                 "carrier-contradiction",
                 severity,
                 format!("{whose} was executed with the trace context of {}, {why}", named(carried)),
             );
-            finding.details.push("The kernel's lineage decides whose it is; the variable is only the workload's word.".to_owned());
+            finding
+                .details
+                .push("The kernel's lineage decides whose it is; the variable is only the workload's word.".to_owned());
             finding.span_id = owner.map(|owner| claims.span(owner).span_id.clone());
             finding.span_name = owner.map(|owner| claims.span(owner).name.clone());
             finding.at_ns = at(first);

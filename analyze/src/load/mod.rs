@@ -2,6 +2,8 @@
 
 mod tables;
 
+pub use tables::rows_of;
+
 use crate::error::{Error, Result};
 use argus_schemas::case::{CaseLayout, FORMAT_VERSION};
 use argus_schemas::manifest::{Manifest, sha256_of};
@@ -86,8 +88,11 @@ pub(crate) fn tables_in(folder: &Path) -> Result<Vec<PathBuf>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(source) => return Err(Error::Read { path: folder.to_owned(), source }),
     };
-    let mut files: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "parquet")).collect();
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "parquet"))
+        .collect();
     files.sort();
     Ok(files)
 }
@@ -119,13 +124,19 @@ pub fn load(path: &Path) -> Result<Case> {
                 Severity::High,
                 format!("The segment {} is missing, with {} events.", file.path, file.rows.unwrap_or(0)),
             );
-            finding.details.push("What it held is absent from this report; nothing is said to be absent from the host.".to_owned());
+            finding.details.push(
+                "What it held is absent from this report; nothing is said to be absent from the host.".to_owned(),
+            );
             findings.push(finding);
         }
     }
     let (events, event_count) = tables::events(&segments)?;
     if event_count == 0 {
-        findings.push(note("no-events", Severity::Medium, "The case holds no kernel events, so it can show nothing that happened.".to_owned()));
+        findings.push(note(
+            "no-events",
+            Severity::Medium,
+            "The case holds no kernel events, so it can show nothing that happened.".to_owned(),
+        ));
     }
 
     let journal = journal(&layout, &mut findings)?;
@@ -135,7 +146,8 @@ pub fn load(path: &Path) -> Result<Case> {
         assembler.finish()
     };
     let clean = manifest.end.as_ref().is_some_and(|end| end.clean);
-    let (mut spans, mut marks) = (tables::spans(&tables_in(&layout.spans())?)?, tables::marks(&tables_in(&layout.marks())?)?);
+    let (mut spans, mut marks) =
+        (tables::spans(&tables_in(&layout.spans())?)?, tables::marks(&tables_in(&layout.marks())?)?);
     if !clean {
         findings.push(note(
             "unclean-end",
@@ -147,7 +159,11 @@ pub fn load(path: &Path) -> Result<Case> {
         }
     }
     if spans.is_empty() {
-        findings.push(note("no-spans", Severity::Medium, "The case holds no spans: no agent reported a call, so no event can be given to one.".to_owned()));
+        findings.push(note(
+            "no-spans",
+            Severity::Medium,
+            "The case holds no spans: no agent reported a call, so no event can be given to one.".to_owned(),
+        ));
     }
     for loss in &manifest.losses {
         let mut finding = note("loss", Severity::High, format!("{} events were lost ({}).", loss.count, loss.cause));
@@ -193,10 +209,7 @@ fn journal(layout: &CaseLayout, findings: &mut Vec<Finding>) -> Result<Vec<Recei
     };
     let text = String::from_utf8_lossy(&bytes);
     let mut broken = 0u64;
-    let lines = text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).map_err(|_| broken += 1).ok())
-        .collect();
+    let lines = text.lines().filter_map(|line| serde_json::from_str(line).map_err(|_| broken += 1).ok()).collect();
     if broken > 0 {
         findings.push(note(
             "broken-journal",

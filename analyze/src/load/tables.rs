@@ -34,6 +34,14 @@ fn footer(path: &Path) -> Result<(Schema, u64)> {
     Ok((Schema::from_arrow_schema(schema.as_ref()), rows as u64))
 }
 
+/// The rows of a table, by its footer.
+///
+/// # Errors
+/// When it is no Parquet file.
+pub fn rows_of(path: &Path) -> Result<u64> {
+    footer(path).map(|(_, rows)| rows)
+}
+
 /// Compares a file's schema with the contract, and says how to select every column of it.
 fn selection(path: &Path, found: &Schema, columns: &[Column]) -> Result<Vec<Expr>> {
     columns
@@ -70,7 +78,11 @@ pub fn events(paths: &[PathBuf]) -> Result<(LazyFrame, u64)> {
         let (frame, count) = scan(path, events::COLUMNS)?;
         // A footer says nothing of the pages before it: reading one column through finds a damaged file here, where
         // it can be named, and not in a query over all of them.
-        frame.clone().select([col("boot_ns").max(), col("path").count()]).collect().map_err(|error| refuse(path)(error.to_string()))?;
+        frame
+            .clone()
+            .select([col("boot_ns").max(), col("path").count()])
+            .collect()
+            .map_err(|error| refuse(path)(error.to_string()))?;
         frames.push(frame);
         rows += count;
     }

@@ -1,0 +1,63 @@
+//! The stages in their order: load, forest, attribute, effects, judge.
+
+use crate::error::Result;
+use crate::load::{Case, load};
+use crate::{attribute, effects, forest, judge};
+use argus_schemas::report::Report;
+use forest::Forest;
+use polars::prelude::DataFrame;
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+
+/// A case with everything that was worked out from it.
+pub struct Analysis {
+    /// What was read.
+    pub case: Case,
+    /// Its processes.
+    pub forest: Forest,
+    /// The verdict of every event, by event id.
+    pub verdicts: DataFrame,
+    /// What the reader is told.
+    pub report: Report,
+}
+
+/// Analyses one case.
+///
+/// # Errors
+/// When a file of it cannot be read.
+pub fn analyse(path: &Path) -> Result<Analysis> {
+    let case = load(path)?;
+    let (forest, mut findings) = forest::build(&case.events, &case.manifest)?;
+    let (verdicts, contradictions) =
+        attribute::attribute(&case.events, &forest, &case.spans, &case.marks, &case.manifest)?;
+    findings.extend(contradictions);
+    findings.splice(0..0, case.findings.iter().cloned());
+    let origin = judge::origin(&case.manifest);
+    let report = judge::judge(judge::Evidence {
+        name: &case.name,
+        manifest: &case.manifest,
+        manifest_sha256: &case.manifest_sha256,
+        spans: &case.spans,
+        refused: &case.refused,
+        unreadable: &case.unreadable,
+        effects: &effects::collect(&case.events, &verdicts, origin)?,
+        rings: &effects::rings(&case.events, &verdicts, origin)?,
+        owned: &effects::owned_events(&verdicts)?,
+        verdict_counts: effects::verdict_counts(&verdicts)?,
+        findings,
+        event_count: case.event_count,
+        process_count: forest.len() as u64,
+        missing_segments: case.missing_segments,
+    });
+    Ok(Analysis { case, forest, verdicts, report })
+}
+
+/// The reports on several cases, analysed at once; they come back in the order given.
+///
+/// # Errors
+/// The first case's, in that order, that cannot be read.
+pub fn reports(paths: &[PathBuf]) -> Result<Vec<Report>> {
+    let analyses: Vec<Result<Report>> =
+        paths.par_iter().map(|path| analyse(path).map(|analysis| analysis.report)).collect();
+    analyses.into_iter().collect()
+}

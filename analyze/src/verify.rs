@@ -1,0 +1,217 @@
+//! Whether a case is still what the capture wrote: hashes, chain, files, sequence gaps, schema.
+
+use crate::error::{Error, Result};
+use crate::load;
+use argus_schemas::case::CaseLayout;
+use argus_schemas::manifest::{Manifest, chain, sha256_of};
+use polars::prelude::*;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// One thing that was checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What.
+    pub what: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What was found; every problem, if it does not hold.
+    pub details: Vec<String>,
+}
+
+/// What `verify` finds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// SHA-256 of the manifest: whoever keeps it elsewhere can tell any later change.
+    pub manifest_sha256: String,
+    /// In the order in which they were made.
+    pub checks: Vec<Check>,
+}
+
+impl Verification {
+    /// Whether everything holds.
+    pub fn holds(&self) -> bool {
+        self.checks.iter().all(|check| check.holds)
+    }
+}
+
+fn check(what: &str, problems: Vec<String>, otherwise: String) -> Check {
+    let holds = problems.is_empty();
+    Check { what: what.to_owned(), holds, details: if holds { vec![otherwise] } else { problems } }
+}
+
+/// Verifies a case.
+///
+/// # Errors
+/// Only when there is no manifest to verify against, or the folder cannot be read.
+pub fn verify(path: &Path) -> Result<Verification> {
+    let layout = CaseLayout::new(path);
+    let (manifest, manifest_sha256) = load::manifest(&layout)?;
+    let mut checks =
+        vec![files(&layout, &manifest)?, chained(&manifest), strangers(&layout, &manifest)?, ended(&manifest)];
+    match load::load(path) {
+        Ok(case) => {
+            checks.push(check(
+                "schema",
+                Vec::new(),
+                format!("{} events, {} spans, {} marks", case.event_count, case.spans.len(), case.marks.len()),
+            ));
+            checks.push(rows(&layout, &manifest)?);
+            checks.push(unique(&case.events)?);
+            checks.push(sequence(&case.events, &manifest)?);
+        }
+        Err(error) => {
+            checks.push(check("schema", vec![error.to_string()], String::new()));
+        }
+    }
+    Ok(Verification { manifest_sha256, checks })
+}
+
+fn files(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
+    let mut problems = Vec::new();
+    for entry in &manifest.files {
+        let path = layout.root().join(&entry.path);
+        match File::open(&path) {
+            Ok(file) => {
+                let (hash, bytes) = sha256_of(file).map_err(|source| Error::Read { path, source })?;
+                if hash != entry.sha256 {
+                    problems.push(format!(
+                        "{} was changed: {bytes} bytes, {} when it was recorded",
+                        entry.path, entry.bytes
+                    ));
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                problems.push(format!("{} is missing", entry.path));
+            }
+            Err(source) => return Err(Error::Read { path, source }),
+        }
+    }
+    Ok(check("files", problems, format!("{} files have the SHA-256 that the manifest names", manifest.files.len())))
+}
+
+fn chained(manifest: &Manifest) -> Check {
+    let mut problems = Vec::new();
+    let mut before = "";
+    for entry in &manifest.files {
+        if chain(before, &entry.path, &entry.sha256) != entry.chain {
+            problems.push(format!("the chain breaks at {}: an entry was changed, added, removed or moved", entry.path));
+            break;
+        }
+        before = &entry.chain;
+    }
+    check("chain", problems, "every entry is chained to the one before".to_owned())
+}
+
+fn strangers(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
+    let known: BTreeSet<&str> = manifest.files.iter().map(|entry| entry.path.as_str()).collect();
+    let mut found = Vec::new();
+    beneath(layout.root(), &mut found)?;
+    let mut problems: Vec<String> = found
+        .iter()
+        .filter_map(|path| path.strip_prefix(layout.root()).ok())
+        .map(|path| path.to_string_lossy().into_owned())
+        .filter(|path| path != "manifest.json" && !known.contains(path.as_str()))
+        .map(|path| format!("{path} is not in the manifest"))
+        .collect();
+    problems.sort();
+    Ok(check("no other files", problems, "the folder holds what the manifest names".to_owned()))
+}
+
+fn beneath(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    let failed = |source| Error::Read { path: folder.to_owned(), source };
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        // A link is a file of its own here: it is never followed.
+        if entry.file_type().map_err(failed)?.is_dir() {
+            beneath(&entry.path(), found)?;
+        } else {
+            found.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+fn ended(manifest: &Manifest) -> Check {
+    let problem = match &manifest.end {
+        Some(end) if end.clean => Vec::new(),
+        Some(end) => vec![format!("the capture ended uncleanly: {}", end.reason)],
+        None => vec!["the capture never ended: it was killed, or still runs".to_owned()],
+    };
+    check("clean end", problem, manifest.end.as_ref().map(|end| end.reason.clone()).unwrap_or_default())
+}
+
+fn rows(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
+    let mut problems = Vec::new();
+    for entry in &manifest.files {
+        let (Some(rows), path) = (entry.rows, layout.root().join(&entry.path)) else { continue };
+        if let Ok(found) = load::rows_of(&path)
+            && found != rows
+        {
+            problems.push(format!("{} has {found} rows, not {rows}", entry.path));
+        }
+    }
+    Ok(check("rows", problems, "every table has the rows that the manifest names".to_owned()))
+}
+
+fn unique(events: &LazyFrame) -> Result<Check> {
+    let counted = events
+        .clone()
+        .select([col("event_id").count().alias("all"), col("event_id").n_unique().alias("distinct")])
+        .collect()?;
+    let of = |name: &str| -> Result<u64> {
+        Ok(counted.column(name)?.cast(&DataType::UInt64)?.u64()?.get(0).unwrap_or_default())
+    };
+    let (all, distinct) = (of("all")?, of("distinct")?);
+    let problems =
+        if all == distinct { Vec::new() } else { vec![format!("{} event ids are used twice", all - distinct)] };
+    Ok(check("event ids", problems, format!("{all} event ids, each used once")))
+}
+
+/// Each CPU numbers its events; what is not there was lost, and the manifest must say so.
+fn sequence(events: &LazyFrame, manifest: &Manifest) -> Result<Check> {
+    let counted = events
+        .clone()
+        .group_by([col("cpu")])
+        .agg([
+            col("cpu_seq").min().alias("first"),
+            col("cpu_seq").max().alias("last"),
+            col("cpu_seq").n_unique().cast(DataType::UInt64).alias("distinct"),
+        ])
+        .sort(["cpu"], SortMultipleOptions::default())
+        .collect()?;
+    let cpu = counted.column("cpu")?.u16()?;
+    let (first, last, distinct) =
+        (counted.column("first")?.u64()?, counted.column("last")?.u64()?, counted.column("distinct")?.u64()?);
+    let mut problems = Vec::new();
+    let mut gaps = 0;
+    for row in 0..counted.height() {
+        let (Some(cpu), Some(first), Some(last), Some(distinct)) =
+            (cpu.get(row), first.get(row), last.get(row), distinct.get(row))
+        else {
+            continue;
+        };
+        let absent = (last - first).saturating_add(1).saturating_sub(distinct);
+        gaps += absent;
+        let told: u64 = manifest
+            .losses
+            .iter()
+            .filter(|loss| loss.cause == "sequence_gap" && loss.cpu == Some(cpu))
+            .map(|loss| loss.count)
+            .sum();
+        if absent > told {
+            problems.push(format!("{absent} events of CPU {cpu} are absent, and the manifest tells of {told}"));
+        }
+    }
+    Ok(check(
+        "sequence",
+        problems,
+        if gaps == 0 {
+            "no event is absent between each CPU's first and last".to_owned()
+        } else {
+            format!("{gaps} events are absent, as the manifest says")
+        },
+    ))
+}
