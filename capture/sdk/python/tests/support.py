@@ -1,0 +1,88 @@
+"""Runs a small agent in a process of its own, and reads what it sent."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+
+SOURCE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "src")
+
+
+class Receiver:
+    """A capture's socket, as far as an agent can tell."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "spans.sock")
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen(64)
+        self.data, self.readers = [], []
+        self.accepting = threading.Thread(target=self._accept)
+        self.accepting.start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            reader = threading.Thread(target=self._read, args=(connection,))
+            reader.start()
+            self.readers.append(reader)
+
+    def _read(self, connection):
+        with connection:
+            data = b""
+            while chunk := connection.recv(65536):
+                data += chunk
+            self.data.append(data)
+
+    def finish(self):
+        """Every line of every connection; call it when the agent has ended."""
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.accepting.join()
+        for reader in self.readers:
+            reader.join()
+        return [json.loads(line) for data in self.data for line in data.splitlines()]
+
+
+def run(program, environment=None):
+    """Runs a program text under the SDK; gives its CompletedProcess."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("ARGUS") and name != "TRACEPARENT"}
+    env.update(environment or {}, PYTHONPATH=SOURCE)
+    text = "import argus_trace as argus\n" + textwrap.dedent(program)
+    return subprocess.run([sys.executable, "-c", text], env=env, capture_output=True, text=True, timeout=60)
+
+
+def lines_of(test, program, environment=None):
+    """What a program sends to a capture; the program must succeed."""
+    with tempfile.TemporaryDirectory() as folder:
+        receiver = Receiver(folder)
+        done = run(program, {"ARGUS_SOCKET": receiver.path, **(environment or {})})
+        lines = receiver.finish()
+    test.assertEqual((done.returncode, done.stderr), (0, ""), done)
+    return lines
+
+
+def of_type(lines, kind):
+    return [line for line in lines if line["type"] == kind]
+
+
+def spans(lines):
+    """By name: the start and end lines of each span."""
+    ends = {line["span"]: line for line in of_type(lines, "end")}
+    return {line["name"]: (line, ends.get(line["span"])) for line in of_type(lines, "start")}
+
+
+def marked(lines):
+    """The names that each thread was marked for, in order; None for no span."""
+    names = {line["span"]: line["name"] for line in of_type(lines, "start")}
+    threads = {}
+    for line in of_type(lines, "mark"):
+        threads.setdefault((line["pid"], line["tid"]), []).append(names.get(line["span"]))
+    return threads
