@@ -114,6 +114,7 @@ pub fn run(arguments: &RunArguments) -> Result<u8> {
         command: arguments.command.iter().map(|part| part.to_string_lossy().into_owned()).collect(),
         uid: identity.user.uid.as_raw(),
         mode: "run".to_owned(),
+        span_socket: None,
         root: None,
         clock_pairs: vec![pair],
         probes: probes.probes(),
@@ -123,10 +124,11 @@ pub fn run(arguments: &RunArguments) -> Result<u8> {
         files: Vec::new(),
         end: None,
     };
-    let case = CaseFolder::create(&arguments.output, manifest)?;
+    let mut case = CaseFolder::create(&arguments.output, manifest)?;
     let journal = case.layout.span_journal();
     let receiver =
         Receiver::start(create_file(&journal)?, identity.user.uid, identity.user.gid, arguments.span_log.as_deref())?;
+    case.manifest.span_socket = Some(receiver.socket().to_string_lossy().into_owned());
     watch_signals()?;
 
     let mut environment: Vec<(&str, OsString)> = vec![("ARGUS_SOCKET", receiver.socket().into())];

@@ -18,6 +18,9 @@ pub struct Manifest {
     pub uid: u32,
     /// `run`, or `attach`.
     pub mode: String,
+    /// The socket on which the capture received spans, as the workload saw it.
+    #[serde(default)]
+    pub span_socket: Option<String>,
     /// The first followed process.
     pub root: Option<ProcessKey>,
     /// Pairs of the two clocks, at least one at the start and one at the end.

@@ -213,6 +213,8 @@ pub enum Expectation {
     Told,
     /// The tool declared it.
     Declared,
+    /// It is the agent's own, outside any call: nobody is asked to declare it.
+    Own,
     /// What every program does to start: libraries, locale, the interpreter's own files.
     Ordinary,
 }

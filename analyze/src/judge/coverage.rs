@@ -88,7 +88,7 @@ pub(super) fn limits(evidence: &Evidence, origin: u64) -> Vec<String> {
         .iter()
         .map(|gap| {
             let facets = if gap.facets.is_empty() { String::new() } else { format!(" ({})", gap.facets.join(", ")) };
-            format!("Not seen: {}{facets}. {}", gap.what, gap.reason)
+            format!("Not seen: {}{facets}: {}.", gap.what, gap.reason)
         })
         .collect();
     for loss in &manifest.losses {

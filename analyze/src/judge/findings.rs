@@ -177,6 +177,7 @@ fn finding(call: &Judged, judged: &[Judged], rule: &str, severity: Severity, eff
         details.push(match first.facet {
             Facet::Exec => format!("The command line: {detail}"),
             Facet::Rename => format!("The new name: {detail}."),
+            Facet::Connect => format!("Over {detail}."),
             _ => sentence(detail),
         });
     }

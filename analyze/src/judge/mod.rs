@@ -105,6 +105,7 @@ pub fn judge(evidence: Evidence) -> Report {
         for row in by_owner.get(span.span_id.as_str()).into_iter().flatten() {
             effects.push(Effect { expectation: claims.expect(&row.effect), ..row.effect.clone() });
         }
+        excuse(&mut effects, evidence.manifest);
         effects.sort_by_key(|effect| {
             let severity = findings::gravity(effect).map(|(_, severity)| severity);
             (effect.expectation, Reverse(severity), effect.first_ns)
@@ -112,7 +113,7 @@ pub fn judge(evidence: Evidence) -> Report {
         judged.push(Judged { span, number, claims, effects });
     }
 
-    let unowned = unowned(&unowned_rows, &judged);
+    let mut unowned = unowned(&unowned_rows, &judged, evidence.manifest);
     let mut found = evidence.findings.clone();
     found.extend(findings::all(&evidence, &judged, &unowned, origin));
     found.sort_by(|a, b| {
@@ -124,6 +125,14 @@ pub fn judge(evidence: Evidence) -> Report {
             &b.title,
         ))
     });
+    // Only now: a finding on what the agent did by itself asks whether anybody had said so.
+    for effect in
+        unowned.iter_mut().filter(|group| group.verdict == Verdict::Runtime).flat_map(|group| &mut group.effects)
+    {
+        if effect.expectation == Expectation::Undeclared {
+            effect.expectation = Expectation::Own;
+        }
+    }
     let calls = judged.iter().map(|call| as_call(call, &evidence, &by_id, origin)).collect();
     Report {
         report_version: report::VERSION,
@@ -134,6 +143,25 @@ pub fn judge(evidence: Evidence) -> Report {
         timeline: timeline(&judged, &unowned, origin),
         unowned,
         limits: coverage::limits(&evidence, origin),
+    }
+}
+
+/// Takes for ordinary what only the whole of a call's effects shows to be so.
+fn excuse(effects: &mut [Effect], manifest: &Manifest) {
+    let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    // A shell looks for a program in each folder of its search path until it finds it.
+    let found: HashSet<String> = effects
+        .iter()
+        .filter(|effect| effect.facet == Facet::Exec && effect.outcome == "ok")
+        .filter_map(|effect| effect.detail.as_deref()?.split_whitespace().next().map(name))
+        .collect();
+    for effect in effects {
+        let searched =
+            effect.facet == Facet::Exec && effect.outcome == "ENOENT" && found.contains(&name(&effect.object));
+        let reported = effect.facet == Facet::Ipc && manifest.span_socket.as_deref() == Some(&effect.object);
+        if searched || reported {
+            effect.expectation = Expectation::Ordinary;
+        }
     }
 }
 
@@ -194,7 +222,7 @@ fn as_call(call: &Judged, evidence: &Evidence, by_id: &HashMap<&str, &Span>, ori
     }
 }
 
-fn unowned(rows: &[&EffectRow], judged: &[Judged]) -> Vec<Unowned> {
+fn unowned(rows: &[&EffectRow], judged: &[Judged], manifest: &Manifest) -> Vec<Unowned> {
     let mut groups: BTreeMap<(Verdict, Vec<String>, Option<String>), Vec<Effect>> = BTreeMap::new();
     for row in rows {
         // An ambiguous effect is excused by whichever of its candidates was to do it.
@@ -213,6 +241,7 @@ fn unowned(rows: &[&EffectRow], judged: &[Judged]) -> Vec<Unowned> {
     groups
         .into_iter()
         .map(|((verdict, candidates, reason), mut effects)| {
+            excuse(&mut effects, manifest);
             effects.sort_by_key(|effect| (effect.expectation == Expectation::Ordinary, effect.first_ns));
             Unowned { verdict, candidates, reason, effects }
         })
@@ -243,12 +272,13 @@ fn summary(evidence: &Evidence, origin: u64) -> CaseSummary {
 }
 
 fn notable(effect: &Effect) -> bool {
-    match effect.expectation {
-        Expectation::Ordinary => false,
-        // Reads that nobody declared are many; those that matter are sensitive.
-        Expectation::Undeclared if effect.facet == Facet::Read => ordinary::sensitive(&effect.object).is_some(),
-        Expectation::Undeclared | Expectation::Unconfirmed => true,
-        _ => matches!(effect.facet, Facet::Connect | Facet::Delete | Facet::Exec),
+    match (effect.facet, effect.expectation) {
+        (_, Expectation::Ordinary) => false,
+        // Reads are many; those that matter are sensitive.
+        (Facet::Read, Expectation::Undeclared | Expectation::Own) => ordinary::sensitive(&effect.object).is_some(),
+        (_, Expectation::Undeclared | Expectation::Unconfirmed) => true,
+        (facet, Expectation::Own) => facet != Facet::Read,
+        (facet, _) => matches!(facet, Facet::Connect | Facet::Delete | Facet::Exec),
     }
 }
 

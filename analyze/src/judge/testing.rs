@@ -61,6 +61,7 @@ pub fn manifest() -> Manifest {
         command: vec!["agent".to_owned()],
         uid: 1000,
         mode: "run".to_owned(),
+        span_socket: None,
         root: None,
         clock_pairs: vec![ClockPair { boot_ns: 0, real_ns: 1 }],
         probes: Vec::new(),

@@ -11,6 +11,7 @@ pub fn expectation(effect: &Effect) -> &'static str {
         Expectation::Unconfirmed => "unconfirmed",
         Expectation::Told => "told",
         Expectation::Declared => "declared",
+        Expectation::Own => "own",
         Expectation::Ordinary => "ordinary",
     }
 }
@@ -33,6 +34,24 @@ pub fn group(unowned: &Unowned, report: &Report) -> String {
             format!("Unknown: {}", unowned.reason.as_deref().unwrap_or("no reason was recorded"))
         }
     }
+}
+
+/// The calls around a call, outermost first: `call 1 assistant`.
+pub fn chain(call: &Call, report: &Report) -> Vec<String> {
+    call.chain
+        .iter()
+        .map(|id| match report.calls.iter().find(|outer| outer.span_id == *id) {
+            Some(outer) => format!("call {} {}", outer.number, outer.name),
+            None => id.clone(),
+        })
+        .collect()
+}
+
+/// `1 kernel event`, `2 kernel events`, with how many of them were late.
+pub fn owned(call: &Call) -> String {
+    let late =
+        if call.late_events == 0 { String::new() } else { format!(", {} after it had returned", call.late_events) };
+    format!("{} kernel {}{late}", call.events, if call.events == 1 { "event" } else { "events" })
 }
 
 /// When a call ran: `+0.120 s to +0.350 s (230.0 ms), ok`.
