@@ -42,9 +42,14 @@ def measure():
 
         await asyncio.gather(task(), task())
 
+    async def switches_in_one_span():
+        with argus.agent("agent"):
+            await switches()
+
     for name, count, work in (
         ("a span", SPANS, spans),
         ("a task switch, no span open", SWITCHES, lambda: asyncio.run(switches())),
+        ("a task switch within one span", SWITCHES, lambda: asyncio.run(switches_in_one_span())),
         ("a task switch between spans", SWITCHES, lambda: asyncio.run(switches_in_spans())),
     ):
         times = []

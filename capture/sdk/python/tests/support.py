@@ -26,9 +26,10 @@ class Receiver:
 
     def _accept(self):
         while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
+            connection, address = self.listener.accept()
+            if address:
+                # Agents have none. Connections come in order, so that all of theirs have been accepted by now.
+                connection.close()
                 return
             reader = threading.Thread(target=self._read, args=(connection,))
             reader.start()
@@ -43,20 +44,33 @@ class Receiver:
 
     def finish(self):
         """Every line of every connection; call it when the agent has ended."""
-        self.listener.shutdown(socket.SHUT_RDWR)
+        with socket.socket(socket.AF_UNIX) as last:
+            last.bind(self.path + ".last")
+            last.connect(self.path)
+            self.accepting.join()
         self.listener.close()
-        self.accepting.join()
         for reader in self.readers:
             reader.join()
         return [json.loads(line) for data in self.data for line in data.splitlines()]
 
 
-def run(program, environment=None):
-    """Runs a program text under the SDK; gives its CompletedProcess."""
+def _command(program, environment):
     env = {name: value for name, value in os.environ.items() if not name.startswith("ARGUS") and name != "TRACEPARENT"}
     env.update(environment or {}, PYTHONPATH=SOURCE)
     text = "import argus_trace as argus\n" + textwrap.dedent(program)
-    return subprocess.run([sys.executable, "-c", text], env=env, capture_output=True, text=True, timeout=60)
+    return [sys.executable, "-c", text], {"env": env, "text": True}
+
+
+def run(program, environment=None):
+    """Runs a program text under the SDK; gives its CompletedProcess."""
+    command, options = _command(program, environment)
+    return subprocess.run(command, capture_output=True, timeout=60, **options)
+
+
+def start(program, environment=None):
+    """Starts a program text under the SDK, to be talked to; gives its Popen."""
+    command, options = _command(program, environment)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
 
 
 def lines_of(test, program, environment=None):

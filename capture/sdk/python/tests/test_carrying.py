@@ -73,7 +73,8 @@ class Carrying(unittest.TestCase):
             f"""
             import asyncio, os, subprocess
             show = [{sys.executable!r}, "-c", "import os; print(os.environ.get('TRACEPARENT', ''))"]
-            def run(**options): return subprocess.run(show, check=True, capture_output=True, text=True, **options).stdout.strip()
+            def run(**options):
+                return subprocess.run(show, check=True, capture_output=True, text=True, **options).stdout.strip()
             assert run() == ""
             with argus.tool("A") as span:
                 mine = f"00-{{span.trace}}-{{span.id}}-01"
@@ -109,6 +110,91 @@ class Carrying(unittest.TestCase):
         self.assertNotEqual(named["B"][0]["pid"], named["A"][0]["pid"])
         self.assertEqual(len(of_type(lines, "end")), 2, "only the parent ends A")
         self.assertEqual(sorted(map(len, marked(lines).values())), [2, 4])
+
+    def test_the_announcement_is_out_before_the_work(self):
+        lines = lines_of(
+            self,
+            """
+            import os
+            # Ends at once, without a last word: only what was sent before counts.
+            with argus.tool("A"): os._exit(0)
+            """,
+        )
+        self.assertEqual([line["type"] for line in lines], ["start", "mark"])
+
+    def test_a_task_that_gave_way_leaves_no_mark_behind(self):
+        lines = lines_of(
+            self,
+            """
+            import asyncio, os
+            async def call():
+                with argus.tool("A"):
+                    await asyncio.get_running_loop().create_future()
+            async def main():
+                with argus.tool("first"): pass
+                task = asyncio.ensure_future(call())
+                await asyncio.sleep(0)
+                os._exit(0)
+            asyncio.run(main())
+            """,
+        )
+        self.assertEqual(list(marked(lines).values()), [["first", None, "A", None]])
+
+    def test_tasks_of_one_span_need_no_marks_between_them(self):
+        lines = lines_of(
+            self,
+            """
+            import asyncio
+            async def task():
+                for _ in range(100): await asyncio.sleep(0)
+            async def main():
+                with argus.agent("a"):
+                    await asyncio.gather(task(), task())
+            asyncio.run(main())
+            """,
+        )
+        [names] = marked(lines).values()
+        self.assertEqual((names[0], names[-1]), ("a", None))
+        self.assertLess(len(names), 20)
+
+    def test_many_threads_at_once_lose_nothing(self):
+        lines = lines_of(
+            self,
+            """
+            import threading
+            def work(number):
+                for round in range(50):
+                    with argus.tool(f"{number}-{round}"): pass
+            threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+            for thread in threads: thread.start()
+            for thread in threads: thread.join()
+            """,
+        )
+        self.assertEqual(len(of_type(lines, "end")), 400)
+        for names in marked(lines).values():
+            # A thread's id may serve again once it has ended.
+            self.assertEqual(names[1::2], [None] * (len(names) // 2))
+            for number in {name.split("-")[0] for name in names[::2]}:
+                rounds = [int(name.split("-")[1]) for name in names[::2] if name.split("-")[0] == number]
+                self.assertEqual(rounds, list(range(50)))
+
+    def test_multiprocessing_by_fork(self):
+        lines = lines_of(
+            self,
+            """
+            import multiprocessing
+            def work():
+                with argus.step("B"): pass
+            with argus.tool("A"):
+                process = multiprocessing.get_context("fork").Process(target=work)
+                process.start()
+                process.join()
+                assert process.exitcode == 0
+            """,
+        )
+        named = spans(lines)
+        self.assertEqual(named["B"][0]["parent"], named["A"][0]["span"])
+        self.assertEqual(sorted(marked(lines).values(), key=len), [["A", None], ["A", "B", "A"]])
 
 
 if __name__ == "__main__":

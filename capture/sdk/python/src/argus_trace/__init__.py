@@ -8,11 +8,12 @@
     with tool("fetch", args={"url": url}) as span:
         span.result = fetch(url)
 
-Without a capture that listens (``ARGUS_SOCKET`` or ``ARGUS_SPAN_LOG`` in the environment) nothing is done at all. Nothing
-here ever raises into the agent, waits, or changes what the wrapped code returns or raises.
+Without a capture that listens (``ARGUS_SOCKET`` or ``ARGUS_SPAN_LOG`` in the environment) nothing is done at all.
+Nothing here ever raises into the agent, waits for the capture, or changes what the wrapped code returns or raises.
 """
 
-from ._spans import Span, agent, llm, step, tool
+from ._make import agent, llm, step, tool
+from ._spans import Span
 
 __all__ = ["Span", "agent", "llm", "step", "tool"]
 __version__ = "0.1.0"

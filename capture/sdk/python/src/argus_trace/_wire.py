@@ -1,162 +1,178 @@
-"""The span log: one JSON object a line, to the capture's socket or to a file. Never raises, never waits."""
+"""How the lines of the span log reach the capture. Never raises, never waits for a reader."""
 
 import atexit
-import collections
 import json
 import os
 import select
-import socket
 import threading
 import time
+from collections import deque
+from typing import Any, Deque, Dict, Mapping, Optional, Tuple
 
-#: The longest JSON text of arguments or a result; a capture is no place for whole documents.
-VALUE_MAX = 16 * 1024
-#: What may wait in memory while the socket takes nothing.
+from ._sinks import Sink, open_sink
+
+#: What may wait in memory while the socket takes nothing, in bytes.
 QUEUE_MAX = 4 * 1024 * 1024
+#: One send from the queue. The kernel takes at most some 280 unread sends however short they are (212,992 bytes, with
+#: its own overhead counted in), so that what has queued up goes in large ones.
+SEND_MAX = 64 * 1024
 #: How long the end of the program may wait for the socket, in seconds.
 FAREWELL = 0.5
+#: How long a thread may wait for another that is just sending, in seconds; a send takes microseconds and never waits.
+PATIENCE = 0.01
+
+#: A line that is not sent yet, with its instant.
+Held = Tuple[int, bytes]
 
 
-def now():
+def now() -> int:
     """CLOCK_BOOTTIME in nanoseconds: the clock of the kernel's record."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
-def as_json(value):
-    """A value that JSON can hold: itself, or its repr, cut if it is long."""
-    try:
-        text = json.dumps(value, default=repr, allow_nan=False, ensure_ascii=False)
-        if len(text) <= VALUE_MAX:
-            return json.loads(text)
-        return f"{text[:VALUE_MAX]}... (cut; {len(text)} characters)"
-    except Exception:
-        pass
-    try:
-        text = repr(value)
-        return text if len(text) <= VALUE_MAX else f"{text[:VALUE_MAX]}... (cut; {len(text)} characters)"
-    except Exception:
-        return f"<{type(value).__name__} without a repr>"
+def encoded(line: Dict[str, Any]) -> bytes:
+    """One line. A lone surrogate, as in a file name that is no UTF-8, becomes `?`: JSON readers refuse it."""
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
 
 
 class Wire:
-    """Where lines go. Threads append to a queue; whichever of them gets the lock sends, and nobody waits for it."""
+    """The way to the capture. A thread sends its own lines, so that they are out before the work that they announce."""
 
-    def __init__(self):
-        self._reset()
-        self._socket_path = os.environ.get("ARGUS_SOCKET")
-        self._file_path = os.environ.get("ARGUS_SPAN_LOG")
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._paths = environment.get("ARGUS_SOCKET"), environment.get("ARGUS_SPAN_LOG")
         #: Whether anybody listens, as far as is known.
-        self.listening = bool(self._socket_path or self._file_path)
+        self.listening = any(self._paths) and hasattr(time, "CLOCK_BOOTTIME")
+        self._sink: Optional[Sink] = None
+        self._start_anew()
         if self.listening:
             atexit.register(self._farewell)
-            os.register_at_fork(after_in_child=self._reset)
+            os.register_at_fork(after_in_child=self._start_anew)
 
-    def _reset(self):
-        # A forked child sends through a connection of its own, so that the kernel names it as the author; what waits
-        # here is the parent's to send.
-        old = getattr(self, "_sink", None)
-        if old is not None:
-            try:
-                old.close()
-            except OSError:
-                pass
-        self._sink = None
-        self._sending = threading.Lock()
-        self._queue = collections.deque()
-        self._queued = 0
-        self._rest = b""
+    def _start_anew(self) -> None:
+        """What a forked child does: its connection is its own, and what waits here is its parent's to send."""
+        self._close()
+        self._lock = threading.Lock()
+        self._sender = 0
+        self._arrived: Deque[Held] = deque()
+        self._queue = bytearray()
         self._lost = 0
         self._lost_from = 0
+        #: Whether a line is held for the next.
+        self.holding = False
 
-    def emit(self, line):
-        """Sends a line, a dict, or queues it, or counts it as lost."""
+    def reachable(self) -> bool:
+        """Whether anybody listens, found out at the first use."""
+        if self.listening and self._sink is None:
+            self.flush()
+        return self.listening
+
+    def emit(self, boot_ns: int, line: bytes, more: bool = False) -> Optional[Held]:
+        """Sends a line, or queues it, or counts it as lost. With `more` it is held for the line or flush that follows
+        at once: a send that wakes the reader is what a line costs most."""
         if not self.listening:
+            return None
+        held = (boot_ns, line)
+        self._arrived.append(held)
+        if more:
+            self.holding = True
+            return held
+        self.flush()
+        return None
+
+    def take_back(self, held: Held) -> bool:
+        """Forgets a line that is still held; whether it was."""
+        lock = self._lock
+        if not lock.acquire(blocking=False):
+            return False
+        try:
+            self._arrived.remove(held)
+            return True
+        except (ValueError, IndexError):
+            return False
+        finally:
+            lock.release()
+
+    def flush(self) -> None:
+        """Sends what there is, unless somebody else is doing just that for longer than can be waited for."""
+        me = threading.get_ident()
+        # A signal's handler, or the collector, may open a span while this very thread is sending, and then goes on.
+        lock = self._lock
+        if self._sender == me or not lock.acquire(timeout=PATIENCE):
             return
         try:
-            text = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
-            if self._queued + len(text) > QUEUE_MAX:
-                self._lost += 1
-                self._lost_from = self._lost_from or line.get("boot_ns", 0)
-            else:
-                # The count is not exact when threads race; the bound is generous.
-                self._queued += len(text)
-                self._queue.append(text)
-            self._flush()
+            self._sender = me
+            self.holding = False
+            self._drain()
         except Exception:
             # The agent's work goes on whatever becomes of its log.
-            pass
+            self._fall_silent()
+        finally:
+            self._sender = 0
+            lock.release()
 
-    def _flush(self):
-        # After the release somebody may have appended without getting the lock, hence the loop.
-        while (self._queue or self._rest) and self.listening and self._sending.acquire(blocking=False):
-            try:
-                if not self._send_queued():
-                    return
-            finally:
-                self._sending.release()
-
-    def _send_queued(self):
-        """Sends until the queue is empty (True) or nothing more is taken (False)."""
-        if self._sink is None and not self._open():
-            return False
-        while self._rest or self._queue:
-            text = self._rest or self._queue.popleft()
-            try:
-                sent = self._write(text)
-            except BlockingIOError:
-                self._rest = text
-                return False
-            except OSError:
-                self.listening = False
-                self._queue.clear()
-                return False
-            self._queued = max(0, self._queued - sent)
-            self._rest = text[sent:]
-        if self._lost:
-            count, since = self._lost, self._lost_from
-            self._lost = self._lost_from = 0
-            line = {"v": 1, "type": "lost", "count": count, "from_boot_ns": since, "boot_ns": now()}
-            self._queue.append(json.dumps(line).encode() + b"\n")
-            return self._send_queued()
-        return True
-
-    def _open(self):
-        try:
-            if self._socket_path:
-                sink = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                sink.setblocking(False)
-                try:
-                    sink.connect(self._socket_path)
-                except BaseException:
-                    sink.close()
-                    raise
-                self._sink = sink
+    def _drain(self) -> None:
+        while self.listening:
+            if self._send_queue() and self._lost:
+                lost = {"type": "lost", "count": self._lost, "from_boot_ns": self._lost_from, "boot_ns": now()}
+                self._lost = 0
+                self._queue += encoded({"v": 1, **lost})
+            elif self._arrived:
+                while self._arrived:
+                    self._queue_up(*self._arrived.popleft())
             else:
-                self._sink = open(self._file_path, "ab", buffering=0)
+                return
+
+    def _queue_up(self, boot_ns: int, line: bytes) -> None:
+        # Once something is lost everything is, until the queue is empty: one clean gap, both ends of which are told.
+        if not self._lost and len(self._queue) + len(line) <= QUEUE_MAX:
+            self._queue += line
+            return
+        if not self._lost:
+            self._lost_from = boot_ns
+        self._lost += 1
+
+    def _send_queue(self) -> bool:
+        """Sends as much as is taken; whether that was all."""
+        try:
+            if self._sink is None or (self._queue and not self._sink.intact()):
+                self._close()
+                self._sink = open_sink(*self._paths)
+            while self._queue:
+                del self._queue[: self._sink.send(bytes(self._queue[:SEND_MAX]))]
             return True
+        except BlockingIOError:
+            return False
         except OSError:
-            # Nobody listens: from now on every span costs next to nothing.
-            self.listening = False
-            self._queue.clear()
+            self._fall_silent()
             return False
 
-    def _write(self, text):
-        if isinstance(self._sink, socket.socket):
-            return self._sink.send(text, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-        return self._sink.write(text)
+    def _close(self) -> None:
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            try:
+                sink.close()
+            except OSError:
+                pass
 
-    def _farewell(self):
-        try:
-            end = time.monotonic() + FAREWELL
-            while self.listening and (self._queue or self._rest):
-                self._flush()
-                left = end - time.monotonic()
-                if left <= 0:
-                    return
-                if (self._queue or self._rest) and isinstance(self._sink, socket.socket):
-                    select.select([], [self._sink], [], left)
-        except Exception:
-            pass
+    def _fall_silent(self) -> None:
+        """Nobody listens any more: from now on a span costs next to nothing."""
+        self.listening = False
+        self._arrived.clear()
+        self._queue.clear()
+        self._close()
+
+    def _farewell(self) -> None:
+        """At the end of the program, waits a little for what is still queued."""
+        end = time.monotonic() + FAREWELL
+        while self.listening:
+            self.flush()
+            left = end - time.monotonic()
+            if left <= 0 or self._sink is None or not (self._queue or self._lost):
+                return
+            try:
+                select.select([], [self._sink.descriptor], [], left)
+            except (OSError, ValueError):
+                return
 
 
-wire = Wire()
+wire = Wire(os.environ)
