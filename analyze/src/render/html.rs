@@ -12,6 +12,9 @@ const STYLE: &str = include_str!("report.css");
 /// How much of an argument or result is shown.
 const SHOWN: usize = 4_000;
 
+/// Up to here an argument or result stays on one line.
+const SHORT: usize = 100;
+
 /// The whole page.
 pub fn report(report: &Report) -> String {
     let name = safe_html(&report.case.name);
@@ -157,15 +160,17 @@ fn calls(report: &Report) -> String {
         body.push_str("<p>The agent reported no call.</p>\n");
     }
     for call in &report.calls {
-        body.push_str(&one_call(call));
+        body.push_str(&one_call(call, report));
     }
     section("calls", "Calls", &body)
 }
 
-/// JSON text, indented; what is no JSON stays as it is. Each line is made safe by itself, so that its breaks remain.
+/// JSON text, indented if it is long; what is no JSON stays as it is. Each line is made safe by itself, so that its
+/// breaks remain.
 fn pretty(text: &str) -> String {
     let shown = serde_json::from_str::<serde_json::Value>(text)
         .ok()
+        .filter(|_| text.chars().count() > SHORT)
         .and_then(|value| serde_json::to_string_pretty(&value).ok())
         .unwrap_or_else(|| text.to_owned());
     let mut lines: String = shown.chars().take(SHOWN).collect();
@@ -175,21 +180,20 @@ fn pretty(text: &str) -> String {
     lines.lines().map(safe_html).collect::<Vec<_>>().join("\n")
 }
 
-fn one_call(call: &Call) -> String {
+fn one_call(call: &Call, report: &Report) -> String {
     let undeclared = call.effects.iter().filter(|effect| effect.expectation == Expectation::Undeclared).count();
     let class = if undeclared > 0 { " class=\"has-undeclared\"" } else { "" };
     let mut text = format!(
-        "<article id=\"call-{}\"{class}>\n<h3>{}. {} <code>{}</code></h3>\n<p class=\"meta\">{}; {} kernel events{}</p>\n",
+        "<article id=\"call-{}\"{class}>\n<h3>{}. {} <code>{}</code></h3>\n<p class=\"meta\">{}; {}</p>\n",
         call.number,
         call.number,
         safe_html(&call.kind),
         safe_html(&call.name),
         safe_html(&words::span_of(call)),
-        call.events,
-        if call.late_events == 0 { String::new() } else { format!(", {} after it had returned", call.late_events) }
+        words::owned(call)
     );
     if !call.chain.is_empty() {
-        let chain: Vec<String> = call.chain.iter().map(|name| format!("<code>{}</code>", safe_html(name))).collect();
+        let chain: Vec<String> = words::chain(call, report).iter().map(|outer| safe_html(outer)).collect();
         let _ = writeln!(text, "<p class=\"meta\">inside {}</p>", chain.join(" &rsaquo; "));
     }
     text.push_str("<dl class=\"said\">\n");

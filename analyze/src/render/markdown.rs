@@ -29,7 +29,7 @@ pub fn report(report: &Report) -> String {
         page.push_str("The agent reported no call.\n\n");
     }
     for call in &report.calls {
-        page.push_str(&one_call(call));
+        page.push_str(&one_call(call, report));
     }
     page.push_str("## What no call owns\n\n");
     if report.unowned.is_empty() {
@@ -101,24 +101,19 @@ fn cut(text: &str) -> String {
     }
 }
 
-fn one_call(call: &Call) -> String {
+fn one_call(call: &Call, report: &Report) -> String {
     let mut text = format!("### Call {}: {} {}\n\n", call.number, safe(&call.kind), code(&call.name));
     let _ = writeln!(text, "- {}.", safe(&words::span_of(call)));
     if !call.chain.is_empty() {
-        let _ =
-            writeln!(text, "- Inside {}.", call.chain.iter().map(|name| code(name)).collect::<Vec<_>>().join(" > "));
+        let chain: Vec<String> = words::chain(call, report).iter().map(|outer| safe(outer)).collect();
+        let _ = writeln!(text, "- Inside {}.", chain.join(" > "));
     }
     for (name, value) in [("Arguments", &call.args), ("Result", &call.result), ("Declares", &call.declares)] {
         if let Some(value) = value {
             let _ = writeln!(text, "- {name}: {}", code(&cut(value)));
         }
     }
-    let late = if call.late_events == 0 {
-        String::new()
-    } else {
-        format!(", {} of them after it had returned", call.late_events)
-    };
-    let _ = writeln!(text, "- Owns {} kernel events{late}.", call.events);
+    let _ = writeln!(text, "- Owns {}.", words::owned(call));
     if !call.none_of.is_empty() {
         let _ = writeln!(text, "- The record shows no {}.", call.none_of.join(", "));
     }
