@@ -14,6 +14,15 @@ use std::process::Command;
 /// What no call causes lies beneath this name.
 const NONE: &str = "none";
 
+/// The two agents that each case is run with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Agent {
+    /// It uses the SDK: marks, carriers.
+    Sdk,
+    /// It only reports when its calls begin and end, and on which thread (tests/battery/plain.py).
+    Plain,
+}
+
 /// How a case's events fared, one count for each time that the kernel did something.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Score {
@@ -44,7 +53,7 @@ fn truth_of<'a>(object: &'a str, root: &str) -> Option<Truth<'a>> {
     Some(Truth { tool, file })
 }
 
-fn score(report: &Report, root: &str) -> Score {
+fn score(report: &Report, root: &str, agent: Agent) -> Score {
     let mut score = Score::default();
     for call in &report.calls {
         for effect in &call.effects {
@@ -65,10 +74,11 @@ fn score(report: &Report, root: &str) -> Score {
             if effect.late != truth.file.starts_with("late-") {
                 score.faults.push(format!("late is {}: {}", effect.late, describe(effect)));
             }
-            let expected: &[Basis] = if truth.file.starts_with("own-") {
-                &[Basis::Thread]
-            } else {
-                &[Basis::Thread, Basis::Lineage, Basis::Carrier]
+            let expected: &[Basis] = match (agent, truth.file.starts_with("own-")) {
+                (Agent::Sdk, true) => &[Basis::Thread],
+                (Agent::Sdk, false) => &[Basis::Thread, Basis::Lineage, Basis::Carrier],
+                (Agent::Plain, true) => &[Basis::Window],
+                (Agent::Plain, false) => &[Basis::Window, Basis::Lineage],
             };
             if !effect.basis.is_some_and(|basis| expected.contains(&basis)) {
                 score.faults.push(format!("rests on {basis}: {}", describe(effect)));
@@ -112,9 +122,14 @@ fn compiled_spawn(scratch: &Scratch) -> PathBuf {
     program
 }
 
-/// Records one case and scores it. `tools` are the names of its calls.
+/// Records one case with either agent and scores it. `tools` are the names of its calls.
 fn check(case: u32, tools: &[&str]) {
-    let name = format!("attribution case {case}");
+    check_with(case, tools, Agent::Sdk);
+    check_with(case, tools, Agent::Plain);
+}
+
+fn check_with(case: u32, tools: &[&str], agent: Agent) {
+    let name = format!("attribution case {case}, {agent:?}");
     if let Err(why) = can_capture() {
         return skip(&name, &why);
     }
@@ -132,7 +147,11 @@ fn check(case: u32, tools: &[&str]) {
     let output = capture(
         &folder,
         &[],
-        &[("PYTHONPATH", &text(&sdk)), ("BATTERY_SPAWN", &text(&spawn))],
+        &[
+            ("PYTHONPATH", &text(&sdk)),
+            ("BATTERY_SPAWN", &text(&spawn)),
+            ("BATTERY_AGENT", if agent == Agent::Plain { "plain" } else { "sdk" }),
+        ],
         &["python3", "-B", &text(&program), &text(&root), &case.to_string()],
     );
     assert!(output.status.success(), "{name}: {}", shown(&output));
@@ -140,10 +159,10 @@ fn check(case: u32, tools: &[&str]) {
     let report = report(&folder);
     assert_eq!(report.case.lost, 0, "{name}: events were lost");
     let root = text(&root);
-    let score = score(&report, &root);
+    let score = score(&report, &root, agent);
     let all = score.right + score.wrong + score.ambiguous + score.missing;
     println!(
-        "{name:20} right {:4}  wrong {}  ambiguous {}  missing {}  of {all:4}, by {:?}",
+        "{name:28} right {:4}  wrong {}  ambiguous {}  missing {}  of {all:4}, by {:?}",
         score.right, score.wrong, score.ambiguous, score.missing, score.by_basis
     );
 
@@ -246,7 +265,7 @@ fn the_scorer_tells_right_from_wrong() {
         "limits": []
     }))
     .expect("the report follows its schema");
-    let score = score(&report, "/r");
+    let score = score(&report, "/r", Agent::Sdk);
     assert_eq!((score.right, score.wrong, score.ambiguous, score.missing), (8, 4, 2, 2), "{:#?}", score.faults);
     assert_eq!(score.faults.len(), 6, "{:#?}", score.faults);
 }

@@ -60,11 +60,13 @@ impl Claims {
         if self.told.iter().any(|told| was_told(told, effect)) {
             return Expectation::Told;
         }
-        if self.perhaps(effect) { Expectation::Unconfirmed } else { Expectation::Undeclared }
+        // Nobody who tells a name means the metadata service, whatever the name resolved to.
+        let excused = self.perhaps(effect) && !super::findings::is_metadata(&effect.object);
+        if excused { Expectation::Unconfirmed } else { Expectation::Undeclared }
     }
 
     /// A name was told or declared, and the port fits: the address may be what it resolved to.
-    fn perhaps(&self, effect: &Effect) -> bool {
+    pub(super) fn perhaps(&self, effect: &Effect) -> bool {
         effect.facet == Facet::Connect
             && split_port(&effect.object)
                 .is_some_and(|(_, port)| self.named_hosts().any(|host| host.port.is_none() || host.port == port))

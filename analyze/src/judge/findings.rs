@@ -194,7 +194,7 @@ fn finding(call: &Judged, judged: &[Judged], rule: &str, severity: Severity, eff
         };
         details.extend(why.map(|why| format!("Why it matters: {why}.")));
         details.extend(effects.iter().take(LISTED).filter_map(|effect| provenance(effect, call, judged)));
-        if rule == "metadata-address" && first.expectation == Expectation::Unconfirmed {
+        if rule == "metadata-address" && call.claims.perhaps(first) {
             details.push(
                 "The call was given a name; that it resolved to this address is likely, not recorded.".to_owned(),
             );

@@ -1,121 +1,160 @@
-//! The report as Markdown, for tickets and pull requests.
+//! The report as Markdown, for tickets and pull requests: short, and whole where it matters. What is left out for
+//! length is counted, and what nobody declared is left out last.
 
+use super::index::Index;
 use super::safe::{code, markdown as safe};
-use super::{time, words};
-use argus_schemas::report::{Call, Effect, Expectation, Finding, Report};
+use super::{json, time, words};
+use argus_schemas::report::{Call, Effect, Expectation, Finding, Report, TimelineEntry};
 use std::fmt::Write as _;
 
-/// How much of an argument or result is shown.
+/// How many characters of an argument or a result are shown.
 const SHOWN: usize = 400;
+
+/// How many acts of a call are listed.
+const ACTS: usize = 40;
+
+/// How many lines the timeline may have.
+const LINES: usize = 150;
+
+/// How many event ids, or runs of them, are shown.
+const IDS: usize = 6;
 
 /// The whole report.
 pub fn report(report: &Report) -> String {
-    let mut page = format!("# Argus report: {}\n\n", safe(&report.case.name));
+    let index = Index::of(report);
+    let mut page = format!("# Argus report: {}\n\n| | |\n|---|---|\n", safe(&report.case.name));
     for (name, value) in words::facts(report) {
-        let _ = writeln!(
-            page,
-            "- {name}: {}",
-            if matches!(name, "Command" | "SHA-256 of the manifest") { code(&value) } else { safe(&value) }
-        );
+        let _ = writeln!(page, "| {name} | {} |", if words::is_code(name) { code(&value) } else { safe(&value) });
     }
     let _ = write!(page, "\n## Findings\n\n{}\n\n", words::verdict_of(report));
     for (number, finding) in (1..).zip(&report.findings) {
-        page.push_str(&one_finding(number, finding, report));
+        page.push_str(&one_finding(number, finding, report, &index));
     }
-    page.push_str("## Timeline\n\n");
-    page.push_str(&timeline(report));
-    page.push_str("\n## Calls\n\n");
+    let _ = write!(page, "## Timeline\n\n{}\n## Calls\n\n", timeline(report));
     if report.calls.is_empty() {
-        page.push_str("The agent reported no call.\n\n");
+        page.push_str("The agent's log names no call.\n\n");
     }
     for call in &report.calls {
-        page.push_str(&one_call(call, report));
+        page.push_str(&one_call(call, &index));
     }
     page.push_str("## What no call owns\n\n");
     if report.unowned.is_empty() {
-        page.push_str("Nothing.\n\n");
+        page.push_str("Every recorded act belongs to a call.\n\n");
     }
     for group in &report.unowned {
-        let _ = write!(page, "### {}\n\n", safe(&words::group(group, report)));
+        let _ = write!(page, "### {}\n\n", safe(&words::why_unowned(group)));
+        if !group.candidates.is_empty() {
+            let names: Vec<String> = words::spans(&group.candidates, &index).iter().map(|name| safe(name)).collect();
+            let _ = write!(page, "Candidates: {}.\n\n", names.join(" or "));
+        }
         page.push_str(&effects(&group.effects));
     }
-    page.push_str("## Verdicts\n\n| verdict | basis | events |\n|---|---|--:|\n");
-    for count in &report.verdicts {
-        let basis = count.basis.map_or("", |basis| basis.as_str());
-        let _ = writeln!(page, "| {} | {basis} | {} |", count.verdict.as_str(), count.events);
+    page.push_str("## Verdicts\n\n");
+    page.push_str(&verdicts(report));
+    page.push_str("\n## Limits\n\n");
+    if report.limits.is_empty() {
+        page.push_str("The case states no limits.\n");
     }
-    page.push_str("\n## What this capture could not see\n\n");
     for limit in &report.limits {
         let _ = writeln!(page, "- {}", safe(limit));
     }
     page
 }
 
-fn one_finding(number: usize, finding: &Finding, report: &Report) -> String {
+fn one_finding(number: usize, finding: &Finding, report: &Report, index: &Index) -> String {
     let mut text = format!("### {number}. {}: {}\n\n", finding.severity.as_str().to_uppercase(), safe(&finding.title));
     for detail in &finding.details {
         let _ = writeln!(text, "- {}", safe(detail));
     }
+    let mut facts = Vec::new();
     if let Some(at) = finding.at_ns {
-        let _ =
-            writeln!(text, "- At {}, {}.", time::offset(at), time::utc(report.case.started_real_ns.saturating_add(at)));
+        let clock = time::utc(report.case.started_real_ns.saturating_add(at));
+        facts.push(format!("at {} ({clock})", time::offset(at)));
     }
-    if let Some(call) = report.calls.iter().find(|call| Some(&call.span_id) == finding.span_id.as_ref()) {
-        let _ = writeln!(text, "- Call {}: {} {}.", call.number, safe(&call.kind), code(&call.name));
+    if let Some(call) = finding.span_id.as_deref().and_then(|id| index.span(id)) {
+        facts.push(format!("by call {} {}", call.number, code(&call.name)));
     }
     if !finding.event_ids.is_empty() {
-        let _ = writeln!(text, "- Kernel events: {}.", words::events(&finding.event_ids));
+        facts.push(format!("kernel events {}", words::events_in_short(&finding.event_ids, IDS)));
     }
-    let _ = writeln!(text, "- Rule: {}.", code(&finding.rule));
-    text.push('\n');
+    facts.push(format!("rule {}", code(&finding.rule)));
+    let _ = write!(text, "- Evidence: {}.\n\n", facts.join("; "));
     text
 }
 
 fn timeline(report: &Report) -> String {
     if report.timeline.is_empty() {
-        return "Nothing notable happened.\n".to_owned();
+        return "Nothing notable was recorded.\n".to_owned();
     }
-    let mut text = String::from("| time | call | what | events |\n|--:|---|---|---|\n");
-    for entry in &report.timeline {
-        let call = match (entry.call, &entry.call_name) {
-            (Some(number), Some(name)) => format!("{number} {}", safe(name)),
-            _ => "none".to_owned(),
-        };
-        let mark = if entry.undeclared { "**undeclared** " } else { "" };
+    let rows = words::rows(&report.timeline);
+    let whole = rows.len() <= LINES;
+    let chosen: Vec<&[TimelineEntry]> = rows.into_iter().filter(|row| whole || row[0].undeclared).take(LINES).collect();
+    let mut text = String::from("| time | call | what | kernel events |\n|--:|---|---|---|\n");
+    for row in &chosen {
+        text.push_str(&timeline_row(row));
+    }
+    if !whole {
         let _ = writeln!(
             text,
-            "| {} | {call} | {mark}{} | {} |",
-            time::offset(entry.at_ns),
-            safe(&entry.text),
-            words::events(&entry.event_ids)
+            "\nOnly undeclared acts are listed here, the first {} at most; the HTML and JSON forms have all {} lines.",
+            words::number(LINES as u64),
+            words::number(report.timeline.len() as u64)
         );
     }
     text
 }
 
-fn cut(text: &str) -> String {
-    if text.chars().count() <= SHOWN {
-        text.to_owned()
-    } else {
-        text.chars().take(SHOWN).chain("...".chars()).collect()
-    }
+fn timeline_row(alike: &[TimelineEntry]) -> String {
+    let (Some(entry), Some(last)) = (alike.first(), alike.last()) else { return String::new() };
+    let call = match (entry.call, &entry.call_name) {
+        (Some(number), Some(name)) => format!("{number} {}", code(name)),
+        _ => "none".to_owned(),
+    };
+    let (act, object) = words::act_and_object(entry);
+    let object = object.map(|object| format!(" {}", code(object))).unwrap_or_default();
+    let mark = if entry.undeclared { "**undeclared:** " } else { "" };
+    let more = match alike.len() {
+        1 => String::new(),
+        count => {
+            format!(" and so on, {} times in a row until {}", words::number(count as u64), time::offset(last.at_ns))
+        }
+    };
+    let ids: Vec<u64> = alike.iter().flat_map(|entry| entry.event_ids.iter().copied()).collect();
+    format!(
+        "| {} | {call} | {mark}{}{object}{more} | {} |\n",
+        time::offset(entry.at_ns),
+        safe(&act),
+        words::events_in_short(&ids, IDS)
+    )
 }
 
-fn one_call(call: &Call, report: &Report) -> String {
+fn claim(value: &str) -> String {
+    // On one line, and cut: the reader of a ticket needs its gist.
+    let whole: Vec<String> = json::lines(value, SHOWN).iter().map(|line| line.trim().to_owned()).collect();
+    code(&whole.join(" "))
+}
+
+fn one_call(call: &Call, index: &Index) -> String {
     let mut text = format!("### Call {}: {} {}\n\n", call.number, safe(&call.kind), code(&call.name));
-    let _ = writeln!(text, "- {}.", safe(&words::span_of(call)));
+    let _ = writeln!(text, "- {}; {}.", safe(&words::span_of(call)), words::owned(call));
     if !call.chain.is_empty() {
-        let chain: Vec<String> = words::chain(call, report).iter().map(|outer| safe(outer)).collect();
-        let _ = writeln!(text, "- Inside {}.", chain.join(" > "));
+        let chain: Vec<String> = words::spans(&call.chain, index).iter().map(|name| safe(name)).collect();
+        let _ = writeln!(text, "- Inside {}.", chain.join(", "));
     }
-    for (name, value) in [("Arguments", &call.args), ("Result", &call.result), ("Declares", &call.declares)] {
+    for (name, value) in [("Arguments", &call.args), ("Declares", &call.declares), ("Result", &call.result)] {
         if let Some(value) = value {
-            let _ = writeln!(text, "- {name}: {}", code(&cut(value)));
+            let _ = writeln!(text, "- {name}: {}", claim(value));
         }
     }
-    let _ = writeln!(text, "- Owns {}.", words::owned(call));
+    if !call.told.is_empty() {
+        let told: Vec<String> = call.told.iter().take(ACTS).map(|name| code(name)).collect();
+        let more = call.told.len().saturating_sub(ACTS);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let _ = writeln!(text, "- So it was told: {}{more}", told.join(", "));
+    }
     if !call.none_of.is_empty() {
-        let _ = writeln!(text, "- The record shows no {}.", call.none_of.join(", "));
+        let facets: Vec<String> = call.none_of.iter().map(|word| safe(&words::facet_word(word))).collect();
+        let _ = writeln!(text, "- It did none of these, and the capture would have seen it: {}.", facets.join(", "));
     }
     for doubt in &call.cannot_conclude {
         let _ = writeln!(text, "- Cannot conclude on {}.", safe(doubt));
@@ -129,35 +168,71 @@ fn effects(all: &[Effect]) -> String {
     let (ordinary, notable): (Vec<&Effect>, Vec<&Effect>) =
         all.iter().partition(|effect| effect.expectation == Expectation::Ordinary);
     let mut text = String::new();
-    if !notable.is_empty() {
-        text.push_str("| it | what | times | first | expected | basis | events |\n|---|---|--:|--:|---|---|---|\n");
+    if all.is_empty() {
+        text.push_str("No effect was recorded.\n");
     }
-    for effect in notable {
-        let expectation = match effect.expectation {
-            Expectation::Undeclared => "**undeclared**",
-            _ => words::expectation(effect),
-        };
-        let remarks: String = words::remarks(effect).iter().map(|remark| format!("; {}", safe(remark))).collect();
+    if !notable.is_empty() {
+        text.push_str(
+            "| expected | act | object | outcome | times | first | basis | kernel events |\n\
+             |---|---|---|---|--:|--:|---|---|\n",
+        );
+    }
+    for effect in notable.iter().take(ACTS) {
+        text.push_str(&row(effect));
+    }
+    if let Some(left) = notable.get(ACTS..).filter(|left| !left.is_empty()) {
+        let undeclared = left.iter().filter(|effect| effect.expectation == Expectation::Undeclared).count();
         let _ = writeln!(
             text,
-            "| {} | {}{remarks} | {} | {} | {expectation} | {} | {} |",
-            effect.facet.past_tense(),
-            code(&effect.object),
-            effect.count,
-            time::offset(effect.first_ns),
-            effect.basis.map_or("", |basis| basis.as_str()),
-            words::events(&effect.event_ids)
+            "\n{} more, {undeclared} of them undeclared, are in the HTML and JSON forms.",
+            words::plural(left.len() as u64, "act")
         );
     }
     if !ordinary.is_empty() {
+        let gap = if notable.is_empty() { "" } else { "\n" };
+        let _ = writeln!(text, "{gap}What every program does to start, not listed: {}.", words::ordinary(&ordinary));
+    }
+    text.push('\n');
+    text
+}
+
+fn row(effect: &Effect) -> String {
+    let expectation = match effect.expectation {
+        Expectation::Undeclared => "**undeclared**",
+        _ => words::expectation(effect),
+    };
+    let detail = effect.detail.as_deref().map(|detail| {
+        let to = if effect.facet == argus_schemas::report::Facet::Rename { " to" } else { ":" };
+        format!("{to} {}", code(detail))
+    });
+    let caveats: String = words::caveats(effect).iter().map(|caveat| format!("; {caveat}")).collect();
+    format!(
+        "| {expectation} | {} | {}{}{caveats} | {} | {} | {} | {} | {} |\n",
+        effect.facet.past_tense(),
+        code(&effect.object),
+        detail.unwrap_or_default(),
+        safe(&effect.outcome),
+        words::number(effect.count),
+        time::offset(effect.first_ns),
+        effect.basis.map_or("none", |basis| basis.as_str()),
+        words::events_in_short(&effect.event_ids, IDS)
+    )
+}
+
+fn verdicts(report: &Report) -> String {
+    if report.verdicts.is_empty() {
+        return "No kernel event was recorded, so there is none to judge.\n".to_owned();
+    }
+    let mut text = String::from("| verdict | basis | meaning | events |\n|---|---|---|--:|\n");
+    for count in &report.verdicts {
         let _ = writeln!(
             text,
-            "\nOrdinary, not listed (libraries, locale, the interpreter's own files): {}.",
-            words::ordinary(&ordinary)
+            "| {} | {} | {} | {} |",
+            count.verdict.as_str(),
+            count.basis.map_or("", |basis| basis.as_str()),
+            count.basis.map_or(words::meaning(count.verdict), words::rests_on),
+            words::number(count.events)
         );
-    }
-    if !text.is_empty() {
-        text.push('\n');
     }
     text
 }

@@ -1,30 +1,49 @@
 //! Text from the workload, made harmless for the place where it is shown. It never vanishes: what cannot be shown as it
 //! is, is shown as its escape.
 
-/// Characters that a terminal or browser obeys instead of showing: controls, and those that turn the reading direction
-/// or have no width, with which a name can be made to look like another.
+use std::fmt::Write as _;
+
+/// Marks that are drawn onto the character before them. Two make a letter; a pile of them hides the lines around it.
+const MOST_MARKS: usize = 2;
+
+/// Characters that a terminal or browser obeys instead of showing: controls, and those that turn the reading direction,
+/// have no width, or look like a plain space, with which a name can be made to look like another.
 fn is_unseen(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        || (c.is_whitespace() && c != ' ')
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Whether a character is drawn onto the one before it.
+pub(super) fn is_mark(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
+        | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
 }
 
 /// For a terminal, and as the first step for every other place: one line without a character that is obeyed.
 pub fn terminal(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
+    // A mark at the very start would be drawn onto what the report itself prints before the text.
+    let mut marks = MOST_MARKS;
     for c in text.chars() {
+        marks = if is_mark(c) { marks + 1 } else { 0 };
         match c {
             '\n' => safe.push_str("\\n"),
             '\r' => safe.push_str("\\r"),
             '\t' => safe.push_str("\\t"),
-            c if is_unseen(c) => safe.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            c if is_unseen(c) || marks > MOST_MARKS => {
+                let _ = write!(safe, "\\u{{{:x}}}", u32::from(c));
+            }
             c => safe.push(c),
         }
     }
     safe
 }
 
-/// For HTML, in text and in attribute values.
+/// For HTML, in text and in attribute values within quotes.
 pub fn html(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in terminal(text).chars() {
@@ -40,39 +59,38 @@ pub fn html(text: &str) -> String {
     safe
 }
 
-/// For running text in Markdown, table cells too: whatever Markdown could take for markup is escaped.
+/// For a sentence in Markdown, table cells and headings too. Plain words stay, and whatever else is in it becomes code:
+/// besides Markdown itself, GitHub turns addresses, `@names`, `#numbers`, `:names:` and hashes into links, pictures and
+/// notifications, after it has resolved every escape. In code it does nothing of that.
 pub fn markdown(text: &str) -> String {
-    let text: Vec<char> = terminal(text).chars().collect();
-    let at = |index: Option<usize>| index.and_then(|index| text.get(index)).copied().unwrap_or(' ');
-    let mut safe = String::with_capacity(text.len());
-    for (index, c) in text.iter().enumerate() {
-        let (before, after) = (at(index.checked_sub(1)), at(Some(index + 1)));
-        match c {
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '&' => safe.push_str("&amp;"),
-            // Within a word it is no markup, and names are full of it.
-            '_' if before.is_alphanumeric() && after.is_alphanumeric() => safe.push('_'),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '$' => {
-                safe.push('\\');
-                safe.push(*c);
-            }
-            // A bare address would become a link to where an attacker wants the reader to go.
-            ':' if after == '/' => safe.push_str("&#58;"),
-            '.' if before == 'w' => safe.push_str("&#46;"),
-            '@' => safe.push_str("&#64;"),
-            c => safe.push(*c),
-        }
-    }
-    safe
+    super::prose::parts(text)
+        .iter()
+        .map(|part| match part {
+            super::prose::Part::Plain(words) => words.clone(),
+            super::prose::Part::Code(text) => code(text),
+        })
+        .collect()
 }
 
 /// As code in Markdown, in a table cell too. The fence is longer than any run of backticks within.
 pub fn code(text: &str) -> String {
-    let text = terminal(text).replace('|', "\\|");
+    let text = terminal(text);
+    // A table is cut at its bars before anything else is read, and escaping them means one thing within a table and
+    // another outside, so such text is spelled in HTML, which means the same everywhere.
+    if text.contains('|') {
+        let mut safe = String::from("<code>");
+        for c in text.chars() {
+            if c.is_ascii_punctuation() {
+                let _ = write!(safe, "&#{};", u32::from(c));
+            } else {
+                safe.push(c);
+            }
+        }
+        return safe + "</code>";
+    }
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
-    let space = if text.starts_with('`') || text.ends_with('`') || text.is_empty() { " " } else { "" };
+    let space = if text.is_empty() || text.starts_with([' ', '`']) || text.ends_with([' ', '`']) { " " } else { "" };
     format!("{fence}{space}{text}{space}{fence}")
 }
 
@@ -85,9 +103,14 @@ mod tests {
         for (text, expected) in [
             ("plain é 漢", "plain é 漢"),
             ("\u{1b}[31mred\u{7}", "\\u{1b}[31mred\\u{7}"),
+            ("\u{9b}31m", "\\u{9b}31m"),
             ("a\nb\tc\r", "a\\nb\\tc\\r"),
             ("gpj\u{202e}exe", "gpj\\u{202e}exe"),
             ("pay\u{200b}pal", "pay\\u{200b}pal"),
+            ("a\u{a0}b\u{3000}", "a\\u{a0}b\\u{3000}"),
+            ("e\u{301}", "e\u{301}"),
+            ("\u{301}e", "\\u{301}e"),
+            ("e\u{301}\u{302}\u{303}", "e\u{301}\u{302}\\u{303}"),
         ] {
             assert_eq!(terminal(text), expected);
         }
@@ -96,9 +119,12 @@ mod tests {
     #[test]
     fn markup_is_text() {
         assert_eq!(html("<script>\"&'"), "&lt;script&gt;&quot;&amp;&#39;");
-        assert_eq!(markdown("a|b*c_d <x> http://y:80"), "a\\|b\\*c_d &lt;x&gt; http&#58;//y:80");
+        assert_eq!(markdown("it asked <x> for http://y:80, twice."), "it asked `<x>` for `http://y:80`, twice.");
+        assert_eq!(markdown("@you see #1"), "`@you` see `#1`");
         assert_eq!(code("a`b``c"), "```a`b``c```");
         assert_eq!(code("`"), "`` ` ``");
-        assert_eq!(code("a|b"), "`a\\|b`");
+        assert_eq!(code(" a "), "`  a  `");
+        assert_eq!(code("a|<b"), "<code>a&#124;&#60;b</code>");
+        assert_eq!(code(""), "`  `");
     }
 }

@@ -1,58 +1,76 @@
-//! The report for terminals.
+//! The report for terminals. Colour is never used: the output is as often piped as read.
 
+use super::columns::{cut, cut_middle, fill, width};
+use super::index::Index;
 use super::safe::terminal as safe;
 use super::{time, words};
 use argus_schemas::report::{Call, Effect, Expectation, Report};
 use std::fmt::Write as _;
 
-/// Longest line that is printed; more is cut, with the full text in the report.
+/// The longest line, in columns. What is longer is cut, with the full text in the report's other forms.
 const WIDTH: usize = 120;
 
-fn line(text: &mut String, indent: usize, content: &str) {
-    let room = WIDTH - indent;
-    let content = safe(content);
-    let cut: String = if content.chars().count() > room {
-        content.chars().take(room - 3).chain("...".chars()).collect()
-    } else {
-        content
-    };
-    let _ = writeln!(text, "{:indent$}{cut}", "");
+/// The room for a call's number and name in the timeline.
+const CALL: usize = 22;
+
+/// The room for the words before the text in a list of facts.
+const LABEL: usize = 10;
+
+/// How many event ids, or runs of them, are shown.
+const IDS: usize = 3;
+
+/// A labelled fact of a call.
+fn fact(text: &mut String, label: &str, value: &str) {
+    let value = cut(&safe(value), WIDTH - 3 - LABEL);
+    let _ = writeln!(text, "   {label:LABEL$}{value}");
 }
 
 /// The evidence on each call: what it was told, what it did, and what of that nobody declared (`!`).
 pub fn tools(report: &Report) -> String {
+    let index = Index::of(report);
     let mut text = String::new();
     for call in &report.calls {
-        one_call(&mut text, call);
+        one_call(&mut text, call, &index);
     }
     if report.calls.is_empty() {
-        text.push_str("The agent reported no call.\n");
+        text.push_str("The agent's log names no call.\n");
     }
     for group in &report.unowned {
-        line(&mut text, 0, &words::group(group, report));
+        let _ = writeln!(text, "{}", cut(&safe(&words::why_unowned(group)), WIDTH));
+        if !group.candidates.is_empty() {
+            fact(&mut text, "can be", &words::spans(&group.candidates, &index).join(" or "));
+        }
         effects(&mut text, &group.effects);
         text.push('\n');
     }
     text
 }
 
-fn one_call(text: &mut String, call: &Call) {
-    line(text, 0, &format!("{} {} {}  {}", call.number, call.kind, call.name, words::span_of(call)));
-    if let Some(args) = &call.args {
-        line(text, 2, &format!("told      {args}"));
+fn one_call(text: &mut String, call: &Call, index: &Index) {
+    let head = safe(&format!("{} {} {}", call.number, call.kind, call.name));
+    let _ = writeln!(text, "{}", cut(&head, WIDTH));
+    fact(text, "ran", &words::span_of(call));
+    if !call.chain.is_empty() {
+        fact(text, "inside", &words::spans(&call.chain, index).join(", "));
     }
-    if let Some(declares) = &call.declares {
-        line(text, 2, &format!("declares  {declares}"));
+    for (label, value) in [("told", &call.args), ("declares", &call.declares), ("returned", &call.result)] {
+        if let Some(value) = value {
+            fact(text, label, value);
+        }
     }
-    if let Some(result) = &call.result {
-        line(text, 2, &format!("returned  {result}"));
-    }
+    let undeclared = words::undeclared(&call.effects);
+    let judged = match undeclared {
+        0 => String::new(),
+        count => format!("; {} that nobody declared", words::plural(count as u64, "act")),
+    };
+    fact(text, "owns", &format!("{}{judged}", words::owned(call)));
     effects(text, &call.effects);
     if !call.none_of.is_empty() {
-        line(text, 2, &format!("the record shows no {}", call.none_of.join(", ")));
+        let facets: Vec<String> = call.none_of.iter().map(|word| words::facet_word(word)).collect();
+        fact(text, "did no", &facets.join(", "));
     }
     for doubt in &call.cannot_conclude {
-        line(text, 2, &format!("cannot conclude on {doubt}"));
+        fact(text, "unsure", doubt);
     }
     text.push('\n');
 }
@@ -61,40 +79,63 @@ fn effects(text: &mut String, all: &[Effect]) {
     let (ordinary, notable): (Vec<&Effect>, Vec<&Effect>) =
         all.iter().partition(|effect| effect.expectation == Expectation::Ordinary);
     for effect in notable {
-        let mark = if effect.expectation == Expectation::Undeclared { '!' } else { ' ' };
-        let times = if effect.count > 1 { format!(" x{}", effect.count) } else { String::new() };
-        let remarks: String = words::remarks(effect).iter().map(|remark| format!("; {remark}")).collect();
-        line(
-            text,
-            0,
-            &format!(
-                "{mark} {} {:<12} {} {}{times}{remarks}",
-                time::offset(effect.first_ns),
-                words::expectation(effect),
-                effect.facet.past_tense(),
-                effect.object
-            ),
-        );
+        text.push_str(&one_effect(effect));
     }
     if !ordinary.is_empty() {
-        line(text, 2, &format!("and what every program does: {}", words::ordinary(&ordinary)));
+        fact(text, "also", &format!("what every program does to start: {}", words::ordinary(&ordinary)));
     }
 }
 
-/// Calls and notable acts in order of time; `!` marks what nobody declared.
+fn one_effect(effect: &Effect) -> String {
+    let mark = if effect.expectation == Expectation::Undeclared { '!' } else { ' ' };
+    let head = format!(
+        " {mark} {:>11}  {:<12}{} ",
+        time::offset(effect.first_ns),
+        words::expectation(effect),
+        effect.facet.past_tense()
+    );
+    let mut tail = String::new();
+    if effect.count > 1 {
+        let _ = write!(tail, " x{}", words::number(effect.count));
+    }
+    if effect.outcome != "ok" {
+        let _ = write!(tail, " failed: {}", cut(&safe(&effect.outcome), 16));
+    }
+    if effect.late {
+        tail.push_str(" late");
+    }
+    if !effect.from_kernel {
+        tail.push_str(" (by argument)");
+    }
+    if !effect.event_ids.is_empty() {
+        let _ = write!(tail, " [{}]", words::events_in_short(&effect.event_ids, IDS));
+    }
+    let detail = words::detail(effect).map(|detail| format!(": {}", safe(&detail))).unwrap_or_default();
+    let room = WIDTH.saturating_sub(width(&head) + width(&tail)).max(20);
+    let object = safe(&effect.object);
+    // The object comes before its detail: it is what the kernel saw.
+    let object = cut_middle(&object, room);
+    let detail = cut(&detail, room - width(&object));
+    let detail = if width(&detail) + width(&object) > room || detail == "..." { String::new() } else { detail };
+    cut(&format!("{head}{object}{detail}{tail}"), WIDTH) + "\n"
+}
+
+/// Calls and notable acts in order of time: when, by which call, and what; `!` marks what nobody declared.
 pub fn timeline(report: &Report) -> String {
-    let mut text = String::new();
+    if report.timeline.is_empty() {
+        return "Nothing notable was recorded.\n".to_owned();
+    }
+    let mut text = format!("{:>11}   {} {:12}TEXT (! nobody declared it)\n", "TIME", fill("CALL", CALL), "WHAT");
     for entry in &report.timeline {
         let call = match (entry.call, &entry.call_name) {
-            (Some(number), Some(name)) => format!("{number} {name}"),
+            (Some(number), Some(name)) => safe(&format!("{number} {name}")),
             _ => "-".to_owned(),
         };
         let mark = if entry.undeclared { '!' } else { ' ' };
-        let call: String = safe(&call).chars().take(22).collect();
-        let _ = writeln!(text, "{:>11} {mark} {call:22} {}", time::offset(entry.at_ns), safe(&entry.text));
-    }
-    if report.timeline.is_empty() {
-        text.push_str("Nothing notable happened.\n");
+        let what = safe(&words::facet_word(&entry.what));
+        let head = format!("{:>11} {mark} {} {} ", time::offset(entry.at_ns), fill(&call, CALL), fill(&what, 11));
+        let room = WIDTH.saturating_sub(width(&head)).max(20);
+        let _ = writeln!(text, "{head}{}", cut_middle(&safe(&entry.text), room));
     }
     text
 }

@@ -1,8 +1,15 @@
 //! Phrases that the formats share, so that the same fact is told in the same words everywhere.
 
+use super::index::Index;
 use super::time;
-use argus_schemas::report::{Call, Effect, Expectation, Facet, Report, Unowned};
-use argus_schemas::verdicts::Verdict;
+use argus_schemas::report::{Call, Effect, Expectation, Facet, Report, Severity, TimelineEntry, Unowned};
+use argus_schemas::verdicts::{Basis, Verdict};
+use serde::Deserialize;
+use serde::de::value::StrDeserializer;
+
+/// Every severity, the gravest first.
+pub const SEVERITIES: [Severity; 5] =
+    [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
 
 /// How an expectation reads in a table.
 pub fn expectation(effect: &Effect) -> &'static str {
@@ -16,45 +23,83 @@ pub fn expectation(effect: &Effect) -> &'static str {
     }
 }
 
-/// Who owns a group of effects that no single call owns.
-pub fn group(unowned: &Unowned, report: &Report) -> String {
+/// What a verdict means.
+pub const fn meaning(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Attributed => "exactly one call owns it",
+        Verdict::Ambiguous => "more than one call could own it",
+        Verdict::Runtime => "the agent itself, outside any call",
+        Verdict::Outside => "not in the agent's process tree",
+        Verdict::Unknown => "cannot be said",
+    }
+}
+
+/// What a basis rests on.
+pub const fn rests_on(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Carrier => "the process was started with the call's trace id",
+        Basis::Thread => "the agent marked the call on this thread",
+        Basis::Lineage => "the process descends from one that the call started",
+        Basis::Argument => "only this call's arguments name it",
+        Basis::Window => "only this call was open",
+    }
+}
+
+/// `call 2 read_config`.
+pub fn call(call: &Call) -> String {
+    format!("call {} {}", call.number, call.name)
+}
+
+/// Why no single call owns a group of effects; the candidates of an ambiguous one are named apart.
+pub fn why_unowned(unowned: &Unowned) -> String {
     match unowned.verdict {
         Verdict::Runtime => "The agent itself, outside any call".to_owned(),
         Verdict::Outside => "Outside the agent".to_owned(),
-        Verdict::Ambiguous => {
-            let names: Vec<String> = report
-                .calls
-                .iter()
-                .filter(|call| unowned.candidates.contains(&call.span_id))
-                .map(|call| format!("call {} {}", call.number, call.name))
-                .collect();
-            format!("Ambiguous: {}", names.join(" or "))
-        }
+        Verdict::Ambiguous => format!("Ambiguous: one of {}", plural(unowned.candidates.len() as u64, "call")),
         Verdict::Unknown | Verdict::Attributed => {
             format!("Unknown: {}", unowned.reason.as_deref().unwrap_or("no reason was recorded"))
         }
     }
 }
 
-/// The calls around a call, outermost first: `call 1 assistant`.
-pub fn chain(call: &Call, report: &Report) -> Vec<String> {
-    call.chain
-        .iter()
-        .map(|id| match report.calls.iter().find(|outer| outer.span_id == *id) {
-            Some(outer) => format!("call {} {}", outer.number, outer.name),
-            None => id.clone(),
-        })
-        .collect()
+/// Spans as calls: `call 2 fetch`; one that is in no call of the report keeps its id.
+pub fn spans(ids: &[String], index: &Index) -> Vec<String> {
+    ids.iter().map(|id| index.span(id).map_or_else(|| format!("span {id}"), call)).collect()
+}
+
+/// `1 call`, `2 calls`, `12,345 calls`.
+pub fn plural(count: u64, noun: &str) -> String {
+    let ending = match (count, noun.ends_with('s')) {
+        (1, _) => "",
+        (_, true) => "es",
+        _ => "s",
+    };
+    format!("{} {noun}{ending}", number(count))
+}
+
+/// `1,234,567`.
+pub fn number(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// `1 kernel event`, `2 kernel events`, with how many of them were late.
 pub fn owned(call: &Call) -> String {
-    let late =
-        if call.late_events == 0 { String::new() } else { format!(", {} after it had returned", call.late_events) };
-    format!("{} kernel {}{late}", call.events, if call.events == 1 { "event" } else { "events" })
+    let late = match call.late_events {
+        0 => String::new(),
+        late => format!(", {} after it had returned", number(late)),
+    };
+    format!("{}{late}", plural(call.events, "kernel event"))
 }
 
-/// When a call ran: `+0.120 s to +0.350 s (230.0 ms), ok`.
+/// When a call ran: `+0.120 s to +0.350 s (230.0 ms); the log says ok`.
 pub fn span_of(call: &Call) -> String {
     let end = match call.end_ns {
         Some(end) => {
@@ -71,33 +116,55 @@ pub fn span_of(call: &Call) -> String {
     format!("{end}{status}")
 }
 
-/// An effect's further data: command line, new name, error, lateness, source.
-pub fn remarks(effect: &Effect) -> Vec<String> {
-    let mut remarks = Vec::new();
-    if let Some(detail) = &effect.detail {
-        remarks.push(match effect.facet {
-            Facet::Rename => format!("to {detail}"),
-            _ => detail.clone(),
-        });
-    }
-    if effect.outcome != "ok" {
-        remarks.push(format!("failed: {}", effect.outcome));
-    }
-    if effect.late {
-        remarks.push("after the call had returned".to_owned());
-    }
-    if !effect.from_kernel {
-        remarks.push("named by the program's memory".to_owned());
-    }
-    remarks
+/// How many distinct acts of a call nobody had declared.
+pub fn undeclared(effects: &[Effect]) -> usize {
+    effects.iter().filter(|effect| effect.expectation == Expectation::Undeclared).count()
 }
 
-/// A list of event ids.
-pub fn events(ids: &[u64]) -> String {
-    ids.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+/// An effect's command line, or a rename's new name.
+pub fn detail(effect: &Effect) -> Option<String> {
+    let detail = effect.detail.as_deref()?;
+    Some(if effect.facet == Facet::Rename { format!("to {detail}") } else { detail.to_owned() })
 }
 
-/// Ordinary effects as one phrase: `read 41, exec 1`.
+/// What weakens an effect as evidence, or sets it apart.
+pub fn caveats(effect: &Effect) -> Vec<&'static str> {
+    let late = effect.late.then_some("after the call had returned");
+    let claimed = (!effect.from_kernel).then_some("named by the program's own memory, which it can change");
+    late.into_iter().chain(claimed).collect()
+}
+
+/// Event ids, runs of three and more as `4-9`, and how many came after the first `most` of these pieces.
+pub fn events(ids: &[u64], most: usize) -> (String, usize) {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for id in ids {
+        match runs.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(*id) => *last = *id,
+            _ => runs.push((*id, *id)),
+        }
+    }
+    let left: u64 = runs.iter().skip(most).map(|(first, last)| last - first + 1).sum();
+    let pieces: Vec<String> = runs
+        .iter()
+        .take(most)
+        .map(|(first, last)| match last - first {
+            0 => first.to_string(),
+            1 => format!("{first}, {last}"),
+            _ => format!("{first}-{last}"),
+        })
+        .collect();
+    (pieces.join(", "), usize::try_from(left).unwrap_or(usize::MAX))
+}
+
+/// Event ids as text: `4-9, 12 and 30 more`.
+pub fn events_in_short(ids: &[u64], most: usize) -> String {
+    match events(ids, most) {
+        (text, 0) => text,
+        (text, left) => format!("{text} and {left} more"),
+    }
+}
+
+/// Ordinary effects as one phrase: `exec 1, read 41`.
 pub fn ordinary(effects: &[&Effect]) -> String {
     let mut counts: Vec<(Facet, u64)> = Vec::new();
     for effect in effects {
@@ -107,33 +174,150 @@ pub fn ordinary(effects: &[&Effect]) -> String {
         }
     }
     counts.sort_unstable();
-    counts.iter().map(|(facet, count)| format!("{} {count}", facet.as_str())).collect::<Vec<_>>().join(", ")
+    counts.iter().map(|(facet, count)| format!("{} {count}", facet_word(facet.as_str()))).collect::<Vec<_>>().join(", ")
+}
+
+/// A facet's word as prose: `name lookup`.
+pub fn facet_word(word: &str) -> String {
+    word.replace('_', " ")
+}
+
+/// A timeline's text as the act, in words, and what it was done to, which the workload chose. Starts and ends of calls
+/// are all words here; their names are in a column of their own.
+pub fn act_and_object(entry: &TimelineEntry) -> (String, Option<&str>) {
+    let text = entry.text.as_str();
+    let word = StrDeserializer::<serde::de::value::Error>::new(&entry.what);
+    if let Ok(facet) = Facet::deserialize(word) {
+        let phrase = facet.past_tense();
+        if let Some((before, object)) = text.split_once(phrase) {
+            return (format!("{before}{phrase}"), Some(object.strip_prefix(' ').unwrap_or(object)));
+        }
+    }
+    (text.to_owned(), None)
+}
+
+/// From this many on, acts of a kind in a row are told as one: forty deletions are one event to a reader.
+const MANY: usize = 6;
+
+/// The timeline in pieces, each a single line or a row of many acts of one kind by one call.
+pub fn rows(entries: &[TimelineEntry]) -> Vec<&[TimelineEntry]> {
+    let alike = |a: &TimelineEntry, b: &TimelineEntry| {
+        (a.call, &a.what, a.undeclared) == (b.call, &b.what, b.undeclared)
+            && !matches!(a.what.as_str(), "start" | "end")
+    };
+    let mut rows = Vec::new();
+    for row in entries.chunk_by(alike) {
+        if row.len() < MANY { rows.extend(row.chunks(1)) } else { rows.push(row) }
+    }
+    rows
 }
 
 /// The head facts of a case, as name and value.
 pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let case = &report.case;
+    let recorded = format!(
+        "{} of {}; {}",
+        plural(case.events, "kernel event"),
+        plural(case.processes, "process"),
+        plural(case.spans, "span")
+    );
     vec![
         ("Command", case.command.join(" ")),
         ("Host", format!("{}, Linux {}", case.host, case.kernel)),
         ("Began", time::utc(case.started_real_ns)),
         ("Lasted", time::length(case.duration_ns)),
-        ("Recorded", format!("{} kernel events of {} processes; {} spans", case.events, case.processes, case.spans)),
-        ("Lost", if case.lost == 0 { "nothing".to_owned() } else { format!("{} events", case.lost) }),
+        ("Recorded", recorded),
+        ("Lost", if case.lost == 0 { "nothing".to_owned() } else { plural(case.lost, "event") }),
         ("Ended", format!("{}{}", case.ended, if case.clean { "" } else { " (not cleanly)" })),
-        ("SHA-256 of the manifest", case.manifest_sha256.clone()),
+        (MANIFEST, case.manifest_sha256.clone()),
     ]
 }
 
+/// The fact that the manifest's hash is.
+pub const MANIFEST: &str = "Manifest SHA-256";
+
+/// Whether a fact is something to copy rather than to read.
+pub fn is_code(fact: &str) -> bool {
+    matches!(fact, "Command" | MANIFEST)
+}
+
+/// How many findings there are of each severity that occurs.
+pub fn tally(report: &Report) -> Vec<(Severity, usize)> {
+    let count = |severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
+    SEVERITIES.into_iter().map(|severity| (severity, count(severity))).filter(|(_, count)| *count > 0).collect()
+}
+
+/// What there is to say without findings. Silence is no proof, and the sentence must not sound like one.
+pub const NO_FINDINGS: &str = "No findings. What this capture could not see is under the limits.";
+
 /// The findings in one sentence.
 pub fn verdict_of(report: &Report) -> String {
-    use argus_schemas::report::Severity;
-    let count = |severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
-    let grave = [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
-    let parts: Vec<String> = grave
-        .into_iter()
-        .filter(|severity| count(*severity) > 0)
-        .map(|severity| format!("{} {}", count(severity), severity.as_str()))
-        .collect();
-    if parts.is_empty() { "No findings.".to_owned() } else { format!("Findings: {}.", parts.join(", ")) }
+    let parts: Vec<String> =
+        tally(report).into_iter().map(|(severity, count)| format!("{count} {}", severity.as_str())).collect();
+    if parts.is_empty() { NO_FINDINGS.to_owned() } else { format!("Findings: {}.", parts.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(what: &str) -> TimelineEntry {
+        TimelineEntry {
+            at_ns: 0,
+            what: what.to_owned(),
+            text: String::new(),
+            call: Some(1),
+            call_name: None,
+            undeclared: false,
+            event_ids: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn events_are_runs() {
+        for (ids, expected) in [
+            (&[][..], ("", 0)),
+            (&[7], ("7", 0)),
+            (&[7, 8], ("7, 8", 0)),
+            (&[7, 8, 9, 12], ("7-9, 12", 0)),
+            (&[1, 3, 5, 6, 7, u64::MAX], ("1, 3", 4)),
+        ] {
+            assert_eq!(events(ids, 2), (expected.0.to_owned(), expected.1));
+        }
+        assert_eq!(events_in_short(&[1, 3, 5], 2), "1, 3 and 1 more");
+    }
+
+    #[test]
+    fn what_the_workload_chose_is_told_apart() {
+        for (what, text, expected) in [
+            ("connect", "connected to 192.0.2.1:80", ("connected to", Some("192.0.2.1:80"))),
+            (
+                "read",
+                "tried, and got EACCES: opened for reading /x",
+                ("tried, and got EACCES: opened for reading", Some("/x")),
+            ),
+            ("start", "tool connected to begins", ("tool connected to begins", None)),
+        ] {
+            let entry = TimelineEntry { text: text.to_owned(), ..entry(what) };
+            assert_eq!(act_and_object(&entry), (expected.0.to_owned(), expected.1));
+        }
+    }
+
+    #[test]
+    fn many_of_a_kind_are_one_row() {
+        let entries: Vec<_> = [["start"; 6], ["delete"; 6], ["exec", "exec", "end", "end", "end", "end"]]
+            .as_flattened()
+            .iter()
+            .map(|what| entry(what))
+            .collect();
+        let lengths: Vec<usize> = rows(&entries).iter().map(|row| row.len()).collect();
+        assert_eq!(lengths, [1, 1, 1, 1, 1, 1, 6, 1, 1, 1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(plural(1, "kernel event"), "1 kernel event");
+        assert_eq!(plural(1_234_567, "process"), "1,234,567 processes");
+        assert_eq!(number(123), "123");
+    }
 }
