@@ -52,7 +52,7 @@ def read_config(name):
 @argus.tool("run_tests", declares={"exec": ["sh"], "write": [path("tests.log")]})
 def run_tests(command):
     with open(path("tests.log"), "w", encoding="utf-8") as log:
-        return subprocess.run(["sh", "-c", command], stdout=log, check=False).returncode
+        return subprocess.run(["sh", "-c", command], cwd=WORK, stdout=log, check=False).returncode
 
 
 @argus.tool("clean_up", declares={"delete": [path("tests.log")]})
