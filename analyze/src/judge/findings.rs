@@ -300,27 +300,48 @@ fn of_group(group: &Unowned, judged: &[Judged], found: &mut Vec<Finding>) {
             let why = group.reason.as_deref().unwrap_or("no reason was recorded");
             ("unknown", Severity::Medium, format!("Whose it is cannot be said: {why}."))
         }
-        Verdict::Runtime => ("runtime", Severity::Low, "It was done by the agent itself, outside any call.".to_owned()),
+        Verdict::Runtime => ("runtime", Severity::Low, "It belongs to no call that the agent reported.".to_owned()),
         _ => return,
     };
+    let who = match group.verdict {
+        Verdict::Ambiguous => format!("One of {} calls", group.candidates.len()),
+        Verdict::Runtime => "The agent's own process".to_owned(),
+        _ => "Somebody".to_owned(),
+    };
+    // The agent outside its calls is asked for no declaration.
+    let why = if group.verdict == Verdict::Runtime { "outside any call" } else { "which nobody declared" };
+    let mut groups: BTreeMap<(String, Severity, &str), Vec<&Effect>> = BTreeMap::new();
     for effect in &group.effects {
         let Some((rule, severity)) = gravity(effect).filter(|(_, severity)| *severity >= Severity::High) else {
             continue;
         };
-        let who = match group.verdict {
-            Verdict::Ambiguous => format!("One of {} calls", group.candidates.len()),
-            Verdict::Runtime => "The agent's own process".to_owned(),
-            _ => "Somebody".to_owned(),
-        };
         // Wherever it came from, a request for the machine's credentials stays what it is.
-        let severity = if rule == "metadata-address" { severity } else { severity.min(cap) };
-        let rule =
-            if rule == "metadata-address" { rule.to_owned() } else { format!("{prefix}-{}", effect.facet.as_str()) };
+        let (rule, severity) = match rule {
+            "metadata-address" => (rule.to_owned(), severity),
+            _ => (format!("{prefix}-{}", effect.facet.as_str()), severity.min(cap)),
+        };
+        let object = if effect.facet == Facet::Delete { "" } else { effect.object.as_str() };
+        groups.entry((rule, severity, object)).or_default().push(effect);
+    }
+    for ((rule, severity, _), effects) in groups {
+        let mut details = vec![tail.clone()];
+        let act = if effects.len() == 1 {
+            act(effects[0])
+        } else {
+            details.extend(effects.iter().take(LISTED).map(|effect| sentence(&act(effect))));
+            if effects.len() > LISTED {
+                details.push(format!("{} more are not listed here; {} in all.", effects.len() - LISTED, effects.len()));
+            }
+            format!("deleted {} paths", effects.len())
+        };
+        let mut event_ids: Vec<u64> = effects.iter().flat_map(|effect| effect.event_ids.iter().copied()).collect();
+        event_ids.sort_unstable();
+        event_ids.dedup();
         found.push(Finding {
-            details: vec![tail.clone()],
-            at_ns: Some(effect.first_ns),
-            event_ids: effect.event_ids.clone(),
-            ..plain(&rule, severity, format!("{who} {}, which nobody declared", act(effect)))
+            details,
+            at_ns: effects.iter().map(|effect| effect.first_ns).min(),
+            event_ids,
+            ..plain(&rule, severity, format!("{who} {act}, {why}"))
         });
     }
 }

@@ -19,15 +19,16 @@ const FRESH: [&str; 4] = ["/proc", "/dev", "/sys", "/tmp"];
 pub(super) fn write(needs: Needs) -> Policy {
     let mut notes = needs.notes;
     let mut words: Vec<&str> = vec!["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"];
-    let offline = needs.runs > 0 && needs.surely_offline && needs.hosts.is_empty() && !needs.lookups && !needs.listens;
+    let offline = needs.hosts.is_empty() && !needs.lookups && !needs.listens;
     if offline {
         words.push("--unshare-net");
-    } else if needs.hosts.is_empty() && !needs.lookups && !needs.listens {
-        notes.push(
-            "No connection is granted or needed as far as was seen, but the record cannot exclude one, so the network \
-             is left on: add --unshare-net to cut it."
-                .to_owned(),
-        );
+        if !needs.surely_offline {
+            notes.push(
+                "No connection was seen, so the network is cut; but the record cannot exclude one. If the tool needs \
+                 the network after all, drop --unshare-net."
+                    .to_owned(),
+            );
+        }
     }
     notes.push(if offline {
         "bwrap cannot express hosts or ports: the network is all or nothing, and here it is nothing.".to_owned()
