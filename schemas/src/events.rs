@@ -201,56 +201,95 @@ pub const COLUMNS: &[Column] = &[
 /// One event, decoded: a row of the events table. Texts that were not UTF-8 have each bad byte written as `\xNN`, and
 /// `missing` says so (`path:not_utf8`).
 #[derive(Debug, Clone, Default, PartialEq)]
-#[allow(missing_docs, reason = "the fields are the columns above, described in the schema table of README")]
 pub struct Event {
+    /// Unique in the case; what reports cite.
     pub event_id: u64,
+    /// When it was recorded, CLOCK_BOOTTIME nanoseconds: at a call's return, where it is a call.
     pub boot_ns: u64,
+    /// The processor that recorded it.
     pub cpu: u16,
+    /// That processor's count of events: a gap is a loss.
     pub cpu_seq: u64,
     /// A [`Kind`]; `None` only in a default value that was never filled in.
     pub kind: Option<Kind>,
+    /// The process (thread group), in the host's pid namespace.
     pub pid: i32,
+    /// The thread, likewise.
     pub tid: i32,
+    /// Start of the process's first thread, CLOCK_BOOTTIME nanoseconds: with `pid`, the process for good.
     pub start_ns: u64,
+    /// The process in its own pid namespace.
     pub ns_pid: Option<i32>,
+    /// Its user.
     pub uid: Option<u32>,
+    /// Its group.
     pub gid: Option<u32>,
+    /// Its cgroup (v2).
     pub cgroup_id: Option<u64>,
+    /// The inode of its mount namespace.
     pub mnt_ns: Option<u32>,
+    /// The task's name, at most 15 bytes.
     pub comm: Option<String>,
+    /// The call's result; a negative errno on failure.
     pub ret: Option<i64>,
+    /// Absolute, as far as it could be resolved.
     pub path: Option<String>,
+    /// The new name of a rename or link; what a symbolic link points to.
     pub path2: Option<String>,
     /// `kernel` or `argument`.
     pub path_from: Option<&'static str>,
+    /// The device that the object lies on.
     pub dev: Option<u64>,
+    /// Its inode.
     pub inode: Option<u64>,
+    /// The call's flags: of open, rename, delete; 1 for a process's last exit.
     pub flags: Option<u64>,
+    /// Permission bits asked for, or of the opened file.
     pub mode: Option<u32>,
     /// `inet`, `inet6`, `unix`, `netlink`, or the number.
     pub family: Option<String>,
     /// `tcp`, `udp`, `stream`, `dgram`, `seqpacket`, `raw`, or the number.
     pub proto: Option<String>,
+    /// The socket's own address; a path or `@name` for Unix.
     pub local_addr: Option<String>,
+    /// Its port.
     pub local_port: Option<u16>,
+    /// The peer's address; a path or `@name` for Unix.
     pub remote_addr: Option<String>,
+    /// Its port.
     pub remote_port: Option<u16>,
     /// `kernel` (read from the socket) or `argument` (read from user memory).
     pub addr_from: Option<&'static str>,
+    /// The name behind the address, where it is known.
     pub host: Option<String>,
+    /// Bytes sent, by the kernel's own counters, where known.
     pub bytes_out: Option<u64>,
+    /// Bytes received, likewise.
     pub bytes_in: Option<u64>,
+    /// Exec: the image.
     pub exe: Option<String>,
+    /// Exec: its arguments.
     pub argv: Option<Vec<String>>,
+    /// Exec: the working directory.
     pub cwd: Option<String>,
+    /// Exec: `TRACEPARENT` of the new environment.
     pub traceparent: Option<String>,
+    /// Fork: the child's process; the forker's own for a thread.
     pub child_pid: Option<i32>,
+    /// Fork: the child's thread.
     pub child_tid: Option<i32>,
+    /// Fork: the start of the child's process.
     pub child_start_ns: Option<u64>,
+    /// Fork: the flags of clone.
     pub clone_flags: Option<u64>,
+    /// Exit: the code.
     pub exit_code: Option<i32>,
+    /// Exit: the signal that ended it.
     pub signal: Option<i32>,
+    /// How many events the probe folded into this one.
     pub count: Option<u32>,
+    /// When the last of them was.
     pub last_ns: Option<u64>,
+    /// Fields that were cut or unreadable, each with its reason: `path:truncated`.
     pub missing: Vec<String>,
 }
