@@ -100,8 +100,8 @@ static long scan_step(__u32 index, void *context)
 		return 1;
 	}
 	if (!scan->inside && n > 12 && text[0] == 'T' && text[1] == 'R' && text[2] == 'A' && text[3] == 'C' &&
-	    text[4] == 'E' && text[5] == 'P' && text[6] == 'A' && text[7] == 'R' && text[8] == 'E' &&
-	    text[9] == 'N' && text[10] == 'T' && text[11] == '=') {
+	    text[4] == 'E' && text[5] == 'P' && text[6] == 'A' && text[7] == 'R' && text[8] == 'E' && text[9] == 'N' &&
+	    text[10] == 'T' && text[11] == '=') {
 		__u32 length = n - 1;
 		if (length > TRACEPARENT_MAX) {
 			length = TRACEPARENT_MAX;

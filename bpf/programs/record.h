@@ -29,7 +29,7 @@ struct {
 } ring SEC(".maps");
 
 /* A followed thread. It is inherited at fork inside the kernel, so nothing is missed between fork and user space. */
-#define THREAD_SEED 1u /* the recorder itself: its children are followed, it is not */
+#define THREAD_SEED 1u	/* the recorder itself: its children are followed, it is not */
 #define THREAD_QUIET 2u /* forked by the recorder, its program not yet executed */
 
 struct thread_state {
