@@ -19,7 +19,7 @@ const FRESH: [&str; 4] = ["/proc", "/dev", "/sys", "/tmp"];
 pub(super) fn write(needs: Needs) -> Policy {
     let mut notes = needs.notes;
     let mut words: Vec<&str> = vec!["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"];
-    let offline = needs.hosts.is_empty() && !needs.lookups && !needs.listens;
+    let offline = needs.runs > 0 && needs.hosts.is_empty() && !needs.lookups && !needs.listens;
     if offline {
         words.push("--unshare-net");
         if !needs.surely_offline {
