@@ -92,7 +92,7 @@ static long scan_step(__u32 index, void *context)
 	barrier_var(at);
 	if (at > DATA_MAX - PATH_TEXT_MAX)
 		return 1;
-	char *text = &s->data[at];
+	char *text = space(s, at);
 	long n = bpf_probe_read_user_str(text, PATH_TEXT_MAX, (const void *)scan->at);
 	if (n <= 0) {
 		s->event.errors |= ERROR_UNREADABLE(SLOT_TRACEPARENT);
@@ -151,7 +151,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 			length = ARGV_MAX;
 			s->event.errors |= ERROR_CUT(SLOT_ARGV);
 		}
-		if (bpf_probe_read_user(&s->data[at], length, (const void *)from)) {
+		if (bpf_probe_read_user(space(s, at), length, (const void *)from)) {
 			s->event.errors |= ERROR_UNREADABLE(SLOT_ARGV);
 		} else {
 			s->event.lengths[SLOT_ARGV] = length;

@@ -29,11 +29,11 @@ static __always_inline int append_component(struct scratch *s, __u32 slot, struc
 	barrier_var(length);
 	if (length > NAME_MAX_BYTES)
 		length = NAME_MAX_BYTES;
-	if (bpf_probe_read_kernel(&s->data[at], length, name.name)) {
+	if (bpf_probe_read_kernel(space(s, at), length, name.name)) {
 		s->event.errors |= ERROR_UNREADABLE(slot);
 		return 0;
 	}
-	s->data[at + length] = 0;
+	*space(s, at + length) = 0;
 	s->used = at + length + 1;
 	return 1;
 }

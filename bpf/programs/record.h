@@ -13,7 +13,7 @@ struct scratch {
 	__u32 busy;
 	__u32 used;
 	struct event event;
-	char data[DATA_MAX];
+	char data[DATA_MAX + ARGV_MAX];
 };
 
 struct {
@@ -56,6 +56,15 @@ static __always_inline void count_loss(enum loss_cause cause)
 
 /* Keeps the compiler from forgetting a bound that the verifier needs to see. */
 #define barrier_var(var) asm volatile("" : "+r"(var))
+
+/* Where the next text goes. Masked at the very use, and never stored: the verifier of Linux 6.1 forgets a bound that
+ * was checked earlier and lay on the stack meanwhile. Behind DATA_MAX there is room for the longest text, ARGV_MAX. */
+static __always_inline char *space(struct scratch *s, __u32 at)
+{
+	barrier_var(at);
+	at &= DATA_MAX - 1;
+	return &s->data[at];
+}
 
 static __always_inline struct scratch *begin(enum event_kind kind, struct task_struct *task)
 {
@@ -117,7 +126,7 @@ static __always_inline void append_user_text(struct scratch *s, enum event_slot 
 		s->event.errors |= ERROR_CUT(slot);
 		return;
 	}
-	long n = bpf_probe_read_user_str(&s->data[at], max, from);
+	long n = bpf_probe_read_user_str(space(s, at), max, from);
 	if (n <= 0) {
 		s->event.errors |= ERROR_UNREADABLE(slot);
 		return;
@@ -136,7 +145,7 @@ static __always_inline void append_kernel_text(struct scratch *s, enum event_slo
 		s->event.errors |= ERROR_CUT(slot);
 		return;
 	}
-	long n = bpf_probe_read_kernel_str(&s->data[at], PATH_TEXT_MAX, from);
+	long n = bpf_probe_read_kernel_str(space(s, at), PATH_TEXT_MAX, from);
 	if (n <= 0) {
 		s->event.errors |= ERROR_UNREADABLE(slot);
 		return;

@@ -19,16 +19,16 @@ static __always_inline struct sock *socket_of(struct task_struct *task, int fd)
 
 static __always_inline void append_unix_name(struct scratch *s, struct unix_address *address)
 {
-	__u32 at = s->used;
-	barrier_var(at);
-	if (at > DATA_MAX - 128)
-		return;
 	__u32 length = BPF_CORE_READ(address, len);
 	length -= sizeof(unsigned short);
 	barrier_var(length);
 	if (length > 108)
 		return;
-	if (bpf_probe_read_kernel(&s->data[at], length, &address->name[0].sun_path))
+	__u32 at = s->used;
+	barrier_var(at);
+	if (at > DATA_MAX - 128)
+		return;
+	if (bpf_probe_read_kernel(space(s, at), length, &address->name[0].sun_path))
 		return;
 	s->event.lengths[SLOT_PATH_ARGUMENT] = length;
 	s->used = at + length;
@@ -91,7 +91,7 @@ static __always_inline void append_address_argument(struct scratch *s, const voi
 		barrier_var(length);
 		if (length > 108)
 			length = 108;
-		if (bpf_probe_read_user(&s->data[at], length, from + 2))
+		if (bpf_probe_read_user(space(s, at), length, from + 2))
 			return;
 		e->lengths[SLOT_PATH_ARGUMENT] = length;
 		s->used = at + length;

@@ -5,11 +5,12 @@ use crate::skeleton::{ArgusSkel, ArgusSkelBuilder, types};
 use argus_schemas::events::Kind;
 use argus_schemas::manifest::{Coverage, Probe, Uncovered};
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
-use libbpf_rs::{ErrorKind, MapCore, MapFlags, OpenObject, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{ErrorKind, MapCore, MapFlags, OpenObject, PrintLevel, RingBuffer, RingBufferBuilder};
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// Why the kernel could not be asked.
@@ -22,11 +23,13 @@ pub enum ProbeError {
     #[error("this kernel has no /sys/kernel/btf/vmlinux, which the programs need to find its structures")]
     NoBtf,
     /// A program or map was refused.
-    #[error("the kernel refused the eBPF programs while {doing}")]
+    #[error("the kernel refused the eBPF programs while {doing}\n{said}")]
     Refused {
         /// What was being done.
         doing: &'static str,
-        /// What libbpf says.
+        /// The end of what libbpf said meanwhile: with a refused program, the verifier's reason.
+        said: String,
+        /// The error itself.
         #[source]
         source: libbpf_rs::Error,
     },
@@ -34,9 +37,31 @@ pub enum ProbeError {
 
 fn refused(doing: &'static str) -> impl FnOnce(libbpf_rs::Error) -> ProbeError {
     move |source| match source.kind() {
-        ErrorKind::PermissionDenied => ProbeError::NotPermitted,
-        _ => ProbeError::Refused { doing, source },
+        // For root it is the verifier's refusal, or the lockdown's; what libbpf said tells which.
+        ErrorKind::PermissionDenied if !is_root() => ProbeError::NotPermitted,
+        _ => ProbeError::Refused { doing, said: said(), source },
     }
+}
+
+/// Whether this process is root's: it owns its own entry in /proc then.
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|entry| std::os::unix::fs::MetadataExt::uid(&entry) == 0)
+}
+
+/// What libbpf prints. It takes a function that can hold no state, hence the static; nobody but [`said`] reads it.
+static PRINTED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// How many of libbpf's messages an error shows.
+const SHOWN: usize = 24;
+
+fn keep(_: PrintLevel, message: String) {
+    if let Ok(mut printed) = PRINTED.lock() {
+        printed.extend(message.lines().map(str::to_owned));
+    }
+}
+
+fn said() -> String {
+    PRINTED.lock().map(|printed| printed[printed.len().saturating_sub(SHOWN)..].join("\n")).unwrap_or_default()
 }
 
 /// Records taken out of the ring in one go, so that the caller sees progress under a flood.
@@ -76,6 +101,7 @@ impl Probes {
         if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
             return Err(ProbeError::NoBtf);
         }
+        libbpf_rs::set_print(Some((PrintLevel::Warn, keep)));
         // The skeleton borrows the memory of its object. There is one per process, alive until the end.
         let memory: &'static mut MaybeUninit<OpenObject> = Box::leak(Box::new(MaybeUninit::uninit()));
         let mut open = ArgusSkelBuilder::default().open(memory).map_err(refused("opening the object"))?;
@@ -132,6 +158,7 @@ impl Probes {
                     &["permission"],
                     "only calls that name a path are recorded; the descriptor's open is",
                 ),
+                uncovered("system calls of 32-bit programs", &[], "only calls by the 64-bit table are read"),
                 uncovered(
                     "operations submitted through io_uring",
                     &[],
@@ -156,7 +183,7 @@ impl Probes {
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) };
         let fd = i32::try_from(fd).unwrap_or(-1);
         if fd < 0 {
-            return Err(ProbeError::Refused { doing, source: std::io::Error::last_os_error().into() });
+            return Err(ProbeError::Refused { doing, said: said(), source: std::io::Error::last_os_error().into() });
         }
         // SAFETY: the descriptor was just opened, and nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
@@ -211,7 +238,7 @@ impl Probes {
         }
         if taken < 0 {
             let source = std::io::Error::from_raw_os_error(-taken).into();
-            return Err(ProbeError::Refused { doing: "reading the ring", source });
+            return Err(ProbeError::Refused { doing: "reading the ring", said: said(), source });
         }
         let mut batch = self.batch.borrow_mut();
         let mut start = 0;

@@ -11,7 +11,6 @@ use argus_schemas::report::{Finding, Severity};
 use argus_schemas::span_log::{Assembler, Received, Refused};
 use argus_schemas::spans::{Mark, Span};
 use polars::prelude::LazyFrame;
-use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -190,14 +189,6 @@ pub fn load(path: &Path) -> Result<Case> {
         findings,
         missing_segments,
     })
-}
-
-/// Reads several cases at once; they come back in the order given.
-///
-/// # Errors
-/// The first case's, in that order, that cannot be read.
-pub fn load_all(paths: &[PathBuf]) -> Result<Vec<Case>> {
-    paths.par_iter().map(|path| load(path)).collect::<Vec<_>>().into_iter().collect()
 }
 
 fn journal(layout: &CaseLayout, findings: &mut Vec<Finding>) -> Result<Vec<Received>> {
