@@ -41,6 +41,13 @@ class Page(BaseHTTPRequestHandler):
         pass
 
 
+class Web(ThreadingHTTPServer):
+    def server_bind(self):
+        # HTTPServer looks up its own name here, and the name server answers only once everything listens: ten seconds
+        # of waiting for each address.
+        socketserver.TCPServer.server_bind(self)
+
+
 class Names(socketserver.BaseRequestHandler):
     """Answers questions for A records out of a table; for anything else there is no such name."""
 
@@ -67,7 +74,7 @@ def main():
     servers = [socketserver.ThreadingUDPServer((name_server, 53), Names)]
     for address in addresses:
         host, port = address.rsplit(":", 1)
-        servers.append(ThreadingHTTPServer((host, int(port)), Page))
+        servers.append(Web((host, int(port)), Page))
     for server in servers:
         threading.Thread(target=server.serve_forever).start()
     os.write(int(ready), b"!")

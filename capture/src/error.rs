@@ -61,8 +61,8 @@ pub enum Error {
     /// The kernel cannot be asked.
     #[error(transparent)]
     #[diagnostic(help(
-        "run it as root (sudo argus-capture ...), on a kernel with BTF (Debian and Ubuntu kernels since 5.10 have it); \
-         `sudo argus-capture doctor` tells what this machine lacks"
+        "run it as root (sudo argus-capture ...), on Linux 5.17 or newer with BTF, as Debian, Ubuntu and others build \
+         it; `sudo argus-capture doctor` tells what this machine lacks"
     ))]
     Probe(#[from] ProbeError),
     /// The system refused something small.

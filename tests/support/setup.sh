@@ -12,7 +12,9 @@ build_needs=(
 )
 test_needs=('clang-format clang-format')
 # What only some tests need; without it they are skipped, and named.
-test_wishes=('bwrap bubblewrap' 'chromium chromium')
+test_wishes=(
+    'bwrap bubblewrap' 'chromium chromium' 'qemu-system-x86_64 qemu-system-x86' 'busybox busybox-static' 'cpio cpio'
+)
 
 present() {
     case $1 in

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Boots another kernel in QEMU and records a small shell program there: kernel.sh CAPTURE FOLDER writes FOLDER/case.argus
+# and FOLDER/console. Exits with 3, and says why, where that cannot be tried.
+set -euo pipefail
+capture=$1 folder=$2
+cannot() {
+    echo "$*"
+    exit 3
+}
+[ "$(uname -m)" = x86_64 ] || cannot 'the kernels at hand are for x86-64'
+for program in qemu-system-x86_64 busybox cpio dpkg-deb apt-get; do
+    command -v $program >/dev/null || cannot "$program is not installed"
+done
+ldd "$(command -v busybox)" >/dev/null 2>&1 && cannot 'busybox is not static (the package busybox-static is)'
+
+# Debian's stable kernel, unpacked once, not installed. It takes no KVM, which may hang in a virtual machine.
+kernels=${XDG_CACHE_HOME:-$HOME/.cache}/argus/kernels
+kernel=$(ls "$kernels"/boot/vmlinuz-6.1.* 2>/dev/null | tail -n1 || true)
+if [ -z "$kernel" ]; then
+    package=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/.*Depends: \(linux-image-6\.1\.[^ ]*\).*/\1/p' | head -n1)
+    [ -n "$package" ] || cannot 'this distribution has no package of Linux 6.1'
+    mkdir -p "$kernels"
+    (cd "$kernels" && apt-get download -qq "$package" 2>/dev/null) || cannot "$package cannot be downloaded"
+    dpkg-deb --fsys-tarfile "$kernels/$package"_*.deb | tar -x -C "$kernels" ./boot
+    rm "$kernels/$package"_*.deb
+    kernel=$(ls "$kernels"/boot/vmlinuz-6.1.* | tail -n1)
+fi
+
+root=$folder/root
+mkdir -p "$root"/{bin,proc,sys,dev,tmp,etc}
+cp "$(command -v busybox)" "$root/bin/busybox"
+cp "$capture" "$root/bin/argus-capture"
+ldd "$capture" | grep -o '/[^ ]*' | while read -r library; do
+    mkdir -p "$root$(dirname "$library")"
+    cp -L "$library" "$root$library"
+done
+echo 'root:x:0:0:root:/:/bin/sh' >"$root/etc/passwd"
+echo 'root:x:0:' >"$root/etc/group"
+cat >"$root/init" <<'INIT'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc none /proc
+mount -t sysfs none /sys
+mount -t devtmpfs none /dev
+mount -t tmpfs none /tmp
+ifconfig lo 127.0.0.1 up
+argus-capture doctor
+argus-capture run -o /tmp/case.argus -- sh -c '
+    mkdir /tmp/d
+    echo x >/tmp/d/a
+    mv /tmp/d/a /tmp/d/b
+    rm /tmp/d/b
+    nc -w1 127.0.0.1 7777
+    cat /tmp/none
+    (touch /tmp/daemon &)
+    exit 7'
+echo "EXIT $?"
+# The console is the way out.
+cd /tmp && tar -c case.argus | base64 | sed 's/^/CASE /'
+poweroff -f
+INIT
+chmod +x "$root/init"
+(cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) >"$folder/initrd"
+timeout 300 qemu-system-x86_64 -accel tcg -cpu max -m 1024 -smp 2 -nographic -no-reboot -nic none -kernel "$kernel" \
+    -initrd "$folder/initrd" -append 'console=ttyS0 quiet panic=1' </dev/null >"$folder/console" 2>&1
+sed -n 's/^CASE //p' "$folder/console" | tr -d '\r' | base64 -d | tar -x -C "$folder"
