@@ -2,6 +2,7 @@
 //! which it could be wrong is ruled out.
 
 use super::{Evidence, FACETS, Judged};
+use crate::effects::EffectRow;
 use argus_schemas::report::Facet;
 use argus_schemas::verdicts::Verdict;
 
@@ -21,14 +22,21 @@ const fn kinds(facet: Facet) -> &'static [&'static str] {
 }
 
 /// The facets of which the capture can say that `call` did none, and those of which it cannot, with the reason.
-pub(super) fn absent(call: &Judged, evidence: &Evidence, origin: u64) -> (Vec<String>, Vec<String>) {
+///
+/// `unsettled` are the effects that no single call is known to own.
+pub(super) fn absent(
+    call: &Judged,
+    evidence: &Evidence,
+    unsettled: &[&EffectRow],
+    origin: u64,
+) -> (Vec<String>, Vec<String>) {
     let mut none_of = Vec::new();
     let mut cannot = Vec::new();
     for facet in FACETS {
         if call.effects.iter().any(|effect| effect.facet == facet) {
             continue;
         }
-        match doubt(facet, call, evidence, origin) {
+        match doubt(facet, call, evidence, unsettled, origin) {
             None => none_of.push(facet.as_str().to_owned()),
             Some(why) => cannot.push(format!("{}: {why}", facet.as_str())),
         }
@@ -36,7 +44,7 @@ pub(super) fn absent(call: &Judged, evidence: &Evidence, origin: u64) -> (Vec<St
     (none_of, cannot)
 }
 
-fn doubt(facet: Facet, call: &Judged, evidence: &Evidence, origin: u64) -> Option<String> {
+fn doubt(facet: Facet, call: &Judged, evidence: &Evidence, unsettled: &[&EffectRow], origin: u64) -> Option<String> {
     let manifest = evidence.manifest;
     let covered = |kind: &&&str| !manifest.coverage.kinds.iter().any(|known| known == **kind);
     if let Some(kind) = kinds(facet).iter().find(covered) {
@@ -65,7 +73,7 @@ fn doubt(facet: Facet, call: &Judged, evidence: &Evidence, origin: u64) -> Optio
     if evidence.rings.iter().any(|ring| ring.owner.as_ref().is_none_or(|owner| *owner == call.span.span_id)) {
         return Some("io_uring was used, and work done through it may be unseen".to_owned());
     }
-    evidence.effects.iter().filter(|row| row.effect.facet == facet).find_map(|row| match row.verdict {
+    unsettled.iter().filter(|row| row.effect.facet == facet).find_map(|row| match row.verdict {
         Verdict::Ambiguous if row.candidates.contains(&call.span.span_id) => {
             Some(format!("{} may be this call's", row.effect.object))
         }

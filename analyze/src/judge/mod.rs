@@ -133,7 +133,9 @@ pub fn judge(evidence: Evidence) -> Report {
             effect.expectation = Expectation::Own;
         }
     }
-    let calls = judged.iter().map(|call| as_call(call, &evidence, &by_id, origin)).collect();
+    let unsettled: Vec<&EffectRow> =
+        evidence.effects.iter().filter(|row| matches!(row.verdict, Verdict::Ambiguous | Verdict::Unknown)).collect();
+    let calls = judged.iter().map(|call| as_call(call, &evidence, &unsettled, &by_id, origin)).collect();
     Report {
         report_version: report::VERSION,
         case: summary(&evidence, origin),
@@ -195,10 +197,16 @@ fn claims_of(span: &Span, by_id: &HashMap<&str, &Span>) -> Claims {
     claims
 }
 
-fn as_call(call: &Judged, evidence: &Evidence, by_id: &HashMap<&str, &Span>, origin: u64) -> Call {
+fn as_call(
+    call: &Judged,
+    evidence: &Evidence,
+    unsettled: &[&EffectRow],
+    by_id: &HashMap<&str, &Span>,
+    origin: u64,
+) -> Call {
     let span = call.span;
     let owned = evidence.owned.get(&span.span_id).copied().unwrap_or_default();
-    let (none_of, cannot_conclude) = coverage::absent(call, evidence, origin);
+    let (none_of, cannot_conclude) = coverage::absent(call, evidence, unsettled, origin);
     let mut chain: Vec<String> = ancestors(span, by_id).into_iter().map(|span| span.span_id.clone()).collect();
     chain.reverse();
     Call {
