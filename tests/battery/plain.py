@@ -1,6 +1,7 @@
 """An agent of another make: it reports when its calls begin and end, on which thread, and no more. No marks, no carriers."""
 
 import contextlib
+import contextvars
 import json
 import os
 import socket
@@ -10,7 +11,7 @@ import time
 _socket = socket.socket(socket.AF_UNIX)
 _socket.connect(os.environ["ARGUS_SOCKET"])
 _writing = threading.Lock()
-_open = threading.local()
+_open = contextvars.ContextVar("open", default=os.environ.get("PLAIN_PARENT") or None)
 
 
 def _say(**line):
@@ -21,13 +22,16 @@ def _say(**line):
 
 @contextlib.contextmanager
 def _span(kind, name, args=None):
-    pid, span, parent = os.getpid(), os.urandom(8).hex(), getattr(_open, "span", None)
+    pid, span, parent = os.getpid(), os.urandom(8).hex(), _open.get()
     _say(type="start", span=span, parent=parent, kind=kind, name=name, pid=pid, tid=threading.get_native_id(), args=args)
-    _open.span = span
+    before = _open.set(span)
+    # What an agent of this make tells its sub-agents, so that their calls can name what encloses them.
+    os.environ["PLAIN_PARENT"] = span
     try:
-        yield
+        yield span
     finally:
-        _open.span = parent
+        _open.reset(before)
+        os.environ["PLAIN_PARENT"] = parent or ""
         if os.getpid() == pid:
             _say(type="end", span=span, status="ok")
 

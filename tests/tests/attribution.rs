@@ -35,6 +35,8 @@ struct Score {
     /// Given to no call though one caused them.
     missing: u64,
     by_basis: BTreeMap<String, u64>,
+    /// The rules of the report's findings.
+    rules: BTreeSet<String>,
     /// A line for each effect that is not right.
     faults: Vec<String>,
 }
@@ -54,7 +56,8 @@ fn truth_of<'a>(object: &'a str, root: &str) -> Option<Truth<'a>> {
 }
 
 fn score(report: &Report, root: &str, agent: Agent) -> Score {
-    let mut score = Score::default();
+    let rules = report.findings.iter().map(|finding| finding.rule.clone()).collect();
+    let mut score = Score { rules, ..Score::default() };
     for call in &report.calls {
         for effect in &call.effects {
             let Some(truth) = truth_of(&effect.object, root) else { continue };
@@ -128,10 +131,12 @@ fn check(case: u32, tools: &[&str]) {
     check_with(case, tools, Agent::Plain);
 }
 
-fn check_with(case: u32, tools: &[&str], agent: Agent) {
+/// Records one case and scores it; `None` if this machine cannot record. With the number of all events.
+fn scored(case: u32, tools: &[&str], agent: Agent) -> Option<(Score, u64)> {
     let name = format!("attribution case {case}, {agent:?}");
     if let Err(why) = can_capture() {
-        return skip(&name, &why);
+        skip(&name, &why);
+        return None;
     }
     let _alone = one_at_a_time();
     let scratch = Scratch::new("battery");
@@ -174,6 +179,12 @@ fn check_with(case: u32, tools: &[&str], agent: Agent) {
         let folder = format!("{root}/truth/{tool}/");
         assert!(made.iter().any(|path| path.starts_with(&folder)), "{name}: the program made nothing for {tool}");
     }
+    Some((score, all))
+}
+
+fn check_with(case: u32, tools: &[&str], agent: Agent) {
+    let Some((score, all)) = scored(case, tools, agent) else { return };
+    let name = format!("attribution case {case}, {agent:?}");
     assert_eq!(score.wrong, 0, "{name}: wrong blame: {:#?}", score.faults);
     assert!(score.right * 1000 >= all * 995, "{name}: {} of {all} are right: {:#?}", score.right, score.faults);
     assert!(score.faults.is_empty(), "{name}: {:#?}", score.faults);
@@ -212,6 +223,33 @@ fn case_11_overlapping_calls() {
 #[test]
 fn case_16_background_job_beside_the_next_call() {
     check(16, &["T1", "T2"]);
+}
+
+#[test]
+fn case_12_overlapping_tasks_with_the_sdk() {
+    check_with(12, &["A", "B"], Agent::Sdk);
+}
+
+/// Without marks, what a thread does while two calls overlap on it is either's; what neither's name is on, no call's.
+#[test]
+fn case_13_overlapping_tasks_without_the_sdk() {
+    let Some((score, all)) = scored(12, &["A", "B"], Agent::Plain) else { return };
+    assert_eq!(score.wrong, 0, "wrong blame: {:#?}", score.faults);
+    assert!(score.ambiguous > 0 && score.ambiguous + score.right + score.missing == all, "{:#?}", score.faults);
+}
+
+#[test]
+fn case_25_nested_calls() {
+    check(25, &["outer", "inner"]);
+}
+
+#[test]
+fn case_31_a_tool_that_lies() {
+    check(31, &["honest", "liar"]);
+    let Some((score, _)) = scored(31, &["honest", "liar"], Agent::Sdk) else { return };
+    for rule in ["forged-span", "mark-contradiction", "carrier-contradiction"] {
+        assert!(score.rules.contains(rule), "{rule} is not among {:?}", score.rules);
+    }
 }
 
 #[test]
