@@ -158,6 +158,7 @@ impl Probes {
                     &["permission"],
                     "only calls that name a path are recorded; the descriptor's open is",
                 ),
+                uncovered("names made by mknod (FIFOs, devices)", &[], "no probe of this version records it"),
                 uncovered("system calls of 32-bit programs", &[], "only calls by the 64-bit table are read"),
                 uncovered(
                     "operations submitted through io_uring",

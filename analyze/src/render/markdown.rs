@@ -156,7 +156,7 @@ fn one_call(call: &Call, index: &Index) -> String {
         let facets: Vec<String> = call.none_of.iter().map(|word| safe(&words::facet_word(word))).collect();
         let _ = writeln!(text, "- It did none of these, and the capture would have seen it: {}.", facets.join(", "));
     }
-    for doubt in &call.cannot_conclude {
+    for doubt in &words::doubts(call) {
         let _ = writeln!(text, "- Cannot conclude on {}.", safe(doubt));
     }
     text.push('\n');

@@ -69,7 +69,7 @@ fn one_call(text: &mut String, call: &Call, index: &Index) {
         let facets: Vec<String> = call.none_of.iter().map(|word| words::facet_word(word)).collect();
         fact(text, "did no", &facets.join(", "));
     }
-    for doubt in &call.cannot_conclude {
+    for doubt in &words::doubts(call) {
         fact(text, "unsure", doubt);
     }
     text.push('\n');

@@ -99,6 +99,19 @@ pub fn owned(call: &Call) -> String {
     format!("{}{late}", plural(call.events, "kernel event"))
 }
 
+/// What cannot be concluded on a call, the facets of one reason together: `exec, delete: the call never ended`.
+pub fn doubts(call: &Call) -> Vec<String> {
+    let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
+    for doubt in &call.cannot_conclude {
+        let (facet, reason) = doubt.split_once(": ").unwrap_or(("", doubt));
+        match by_reason.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, facets)) => facets.push(facet_word(facet)),
+            None => by_reason.push((reason, vec![facet_word(facet)])),
+        }
+    }
+    by_reason.into_iter().map(|(reason, facets)| format!("{}: {reason}", facets.join(", "))).collect()
+}
+
 /// When a call ran: `+0.120 s to +0.350 s (230.0 ms); the log says ok`.
 pub fn span_of(call: &Call) -> String {
     let end = match call.end_ns {

@@ -53,7 +53,7 @@ fn one(call: &Call, index: &Index) -> String {
     }
     if !call.cannot_conclude.is_empty() {
         text.push_str("<details class=\"doubts\"><summary>What cannot be concluded</summary>\n<ul>\n");
-        for doubt in &call.cannot_conclude {
+        for doubt in &words::doubts(call) {
             let _ = writeln!(text, "<li>{}</li>", safe(doubt));
         }
         text.push_str("</ul></details>\n");
