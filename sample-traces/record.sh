@@ -18,6 +18,7 @@ clean_up() {
     [ -z "$server" ] || { kill "$server" && wait "$server"; } 2>/dev/null || true
     ip netns delete "$namespace" 2>/dev/null || true
     rm -rf "/etc/netns/$namespace" /tmp/argus-sample
+    rmdir /etc/netns 2>/dev/null || true
 }
 trap clean_up EXIT
 ip netns add "$namespace"
@@ -44,7 +45,7 @@ agent() {
     shift
     rm -rf "$work"
     cp -r "$samples/$name" "$work"
-    rm -rf "$work"/*.argus "$work/NOTES.md"
+    rm -rf "$work"/*.argus "$work/NOTES.md" "$work/report.png"
     local clean=(env -i PATH=/usr/bin:/bin HOME=/tmp/argus-sample LANG=C.UTF-8 PYTHONPATH=/tmp/argus-sample/lib)
     local command=(/usr/bin/python3 -B -s "$work/agent.py" "$work" "$@")
     cd "$work"

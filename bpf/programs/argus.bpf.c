@@ -262,34 +262,81 @@ static __always_inline void record_open(struct task_struct *task, struct thread_
 
 static __always_inline void record_socket(struct task_struct *task, struct thread_state *own, __u32 kind, long ret)
 {
-	const void *address = NULL;
-	__u32 length = 0;
-	if (kind == EVENT_CONNECT || kind == EVENT_BIND) {
-		address = (const void *)own->args[1];
-		length = own->args[2];
-	} else if (kind == EVENT_SEND && own->syscall == NR_sendto) {
-		address = (const void *)own->args[4];
-		length = own->args[5];
-	} else if (kind == EVENT_SEND) {
-		/* struct user_msghdr begins with the address and its length. */
-		bpf_probe_read_user(&address, sizeof(address), (const void *)own->args[1]);
-		bpf_probe_read_user(&length, sizeof(length), (const void *)(own->args[1] + 8));
-	}
-	if (kind == EVENT_SEND && (!address || !length))
-		return; /* on a connected socket: its connect told the peer */
-
 	struct scratch *s = begin(kind, task);
 	if (!s)
 		return;
 	s->event.ret = ret;
 	struct sock *sk = socket_of(task, kind == EVENT_ACCEPT ? (int)ret : (int)own->args[0]);
 	if (sk)
-		append_socket(s, sk, kind == EVENT_CONNECT || kind == EVENT_SEND);
-	if (kind == EVENT_SEND || (!(s->event.facts & FACT_ADDRESS) && address)) {
+		append_socket(s, sk, kind == EVENT_CONNECT);
+	bool named = kind == EVENT_CONNECT || kind == EVENT_BIND;
+	if (named && !(s->event.facts & FACT_ADDRESS)) {
 		s->event.facts &= ~FACT_ADDRESS_KERNEL;
-		append_address_argument(s, address, length);
+		append_address_argument(s, (const void *)own->args[1], own->args[2]);
 	}
 	submit(s);
+}
+
+/* One datagram to an address of its own. Without one it went through a connected socket, whose connect told the peer.
+ */
+static __always_inline void record_send(int fd, const void *address, __u32 length, long ret)
+{
+	if (!address || !length)
+		return;
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct scratch *s = begin(EVENT_SEND, task);
+	if (!s)
+		return;
+	s->event.ret = ret;
+	struct sock *sk = socket_of(task, fd);
+	if (sk)
+		append_socket(s, sk, true);
+	s->event.facts &= ~FACT_ADDRESS_KERNEL;
+	append_address_argument(s, address, length);
+	submit(s);
+}
+
+/* Of struct mmsghdr: a struct user_msghdr, which begins with the address and its length, then what was sent. */
+#define MESSAGE_BYTES 64
+#define MESSAGE_SENT 56
+/* UIO_MAXIOV: the kernel takes no more in one call. */
+#define MESSAGES_MAX 1024
+
+struct messages {
+	__u64 vector;
+	__s64 result; /* of the call as a whole, where it speaks for every message; else 0 */
+	__u64 fd;
+};
+
+static long message_step(__u32 index, void *context)
+{
+	struct messages *messages = context;
+	const char *message = (const char *)(messages->vector + (__u64)index * MESSAGE_BYTES);
+	__s64 result = messages->result;
+	int fd = messages->fd;
+	const void *address = NULL;
+	__u32 length = 0, sent = 0;
+	bpf_probe_read_user(&address, sizeof(address), message);
+	bpf_probe_read_user(&length, sizeof(length), message + sizeof(address));
+	bpf_probe_read_user(&sent, sizeof(sent), message + MESSAGE_SENT);
+	record_send(fd, address, length, result ? result : sent);
+	return 0;
+}
+
+static __always_inline void record_sends(struct thread_state *own, long ret)
+{
+	if (own->syscall == NR_sendto) {
+		record_send(own->args[0], (const void *)own->args[4], own->args[5], ret);
+		return;
+	}
+	struct messages messages = {
+		.vector = own->args[1],
+		.result = ret < 0 || own->syscall == NR_sendmsg ? ret : 0,
+		.fd = own->args[0],
+	};
+	/* Of a call that failed, the first message is the one that did. */
+	__u32 count = own->syscall == NR_sendmsg || ret < 0 ? 1 : ret;
+	bpf_loop(count < MESSAGES_MAX ? count : MESSAGES_MAX, message_step, &messages, 0);
 }
 
 static __always_inline void record_names(struct task_struct *task, struct thread_state *own, struct call call, long ret)
@@ -331,8 +378,10 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	case EVENT_CONNECT:
 	case EVENT_BIND:
 	case EVENT_LISTEN:
-	case EVENT_SEND:
 		record_socket(task, own, call.kind, ret);
+		break;
+	case EVENT_SEND:
+		record_sends(own, ret);
 		break;
 	case EVENT_ACCEPT:
 		if (ret >= 0)

@@ -33,6 +33,7 @@ enum {
 	NR_symlinkat = 266,
 	NR_fchmodat = 268,
 	NR_accept4 = 288,
+	NR_sendmmsg = 307,
 	NR_renameat2 = 316,
 	NR_execveat = 322,
 	NR_io_uring_setup = 425,
@@ -111,6 +112,7 @@ static __always_inline struct call call_of(__u32 nr, const __u64 *args)
 		return (struct call){ EVENT_ACCEPT, NONE, NONE, NONE, NONE };
 	case NR_sendto:
 	case NR_sendmsg:
+	case NR_sendmmsg:
 		return (struct call){ EVENT_SEND, NONE, NONE, NONE, NONE };
 	case NR_io_uring_setup:
 		return (struct call){ EVENT_IO_URING, NONE, NONE, NONE, NONE };

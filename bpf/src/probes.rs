@@ -149,11 +149,6 @@ impl Probes {
             kinds: Kind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect(),
             uncovered: vec![
                 uncovered(
-                    "sendmmsg to an address of its own",
-                    &["connect"],
-                    "only sendto and sendmsg are read for addresses",
-                ),
-                uncovered(
                     "names changed through file descriptors (fchmod, fchown, ftruncate, fsetxattr)",
                     &["permission"],
                     "only calls that name a path are recorded; the descriptor's open is",

@@ -94,6 +94,13 @@ if ! recent_cargo; then
         rustup default stable
     fi
 fi
+if ! recent_cargo && ! command -v rustup >/dev/null; then
+    command -v curl >/dev/null || install_packages curl ca-certificates || true
+    say 'installing rustup, as https://rustup.rs says, into your home folder'
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs |
+        sh -s -- -y --quiet --no-modify-path --profile minimal --component rustfmt || true
+    export PATH=$HOME/.cargo/bin:$PATH
+fi
 if ! recent_cargo; then
     cat >&2 <<MESSAGE
 Argus needs cargo $wanted or newer; found: $(cargo --version 2>/dev/null || echo none).
