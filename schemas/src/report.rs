@@ -111,6 +111,22 @@ pub struct Finding {
     pub event_ids: Vec<u64>,
 }
 
+impl Finding {
+    /// One that nobody owns and no event is behind, yet.
+    pub fn new(rule: &str, severity: Severity, title: String) -> Self {
+        Self {
+            rule: rule.to_owned(),
+            severity,
+            title,
+            details: Vec::new(),
+            span_id: None,
+            span_name: None,
+            at_ns: None,
+            event_ids: Vec::new(),
+        }
+    }
+}
+
 /// What one call said, and what it did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {

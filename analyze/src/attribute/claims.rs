@@ -1,7 +1,6 @@
 //! What the agent says, held against the forest: which process and thread each span and mark belongs to.
 
 use crate::forest::{Forest, Process};
-use crate::load::note;
 use argus_schemas::manifest::{Manifest, ProcessKey};
 use argus_schemas::report::{Finding, Severity};
 use argus_schemas::spans::{Mark, Span};
@@ -48,7 +47,7 @@ impl Tally {
 
     fn finding(self, rule: &str, severity: Severity, title: impl Fn(u64) -> String, origin: u64) -> Option<Finding> {
         let (first, text) = self.first?;
-        let mut finding = note(rule, severity, title(self.count));
+        let mut finding = Finding::new(rule, severity, title(self.count));
         finding.at_ns = Some(first.saturating_sub(origin));
         finding.details.push(if self.count == 1 { text } else { format!("The first: {text}") });
         Some(finding)

@@ -5,7 +5,6 @@ use super::claims::{Claims, ThreadMark};
 use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
 use super::threads::{self, Creator, Image};
 use crate::forest::{Exec, Forest, Origin, Process, Thread};
-use crate::load::note;
 use argus_schemas::manifest::ProcessKey;
 use argus_schemas::report::{Finding, Severity};
 use argus_schemas::verdicts::Basis;
@@ -242,7 +241,8 @@ impl Contradictions {
                 Holder::Several(_) => "from a process that more than one call may own".to_owned(),
                 _ => "from a process whose origin is not known".to_owned(),
             };
-            let mut finding = note("forged-span", Severity::High, format!("The span {} was sent {from}", named(span)));
+            let mut finding =
+                Finding::new("forged-span", Severity::High, format!("The span {} was sent {from}", named(span)));
             finding.details.push("It is listed, but no event is given to it: the kernel's lineage counts.".to_owned());
             finding.span_id = Some(claims.span(span).span_id.clone());
             finding.span_name = Some(claims.span(span).name.clone());
@@ -256,7 +256,7 @@ impl Contradictions {
             };
             let whose = owner
                 .map_or_else(|| "A program of the agent".to_owned(), |owner| format!("A program of {}", named(owner)));
-            let mut finding = note(
+            let mut finding = Finding::new(
                 "carrier-contradiction",
                 severity,
                 format!("{whose} was executed with the trace context of {}, {why}", named(carried)),
@@ -273,7 +273,7 @@ impl Contradictions {
             findings.push(finding);
         }
         for (span, (count, first)) in self.marks {
-            let mut finding = note(
+            let mut finding = Finding::new(
                 "mark-contradiction",
                 Severity::Medium,
                 format!("{count} marks name {}, for which their process cannot work", named(span)),

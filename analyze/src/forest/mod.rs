@@ -1,7 +1,6 @@
 //! The process forest: who forked whom, when, from which thread; what each process executed, and when it ended.
 
 use crate::error::Result;
-use crate::load::note;
 use argus_schemas::events::Kind;
 use argus_schemas::manifest::{Manifest, ProcessKey};
 use argus_schemas::report::{Finding, Severity};
@@ -330,7 +329,7 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
         }
     }
     if impossible > 0 {
-        findings.push(note(
+        findings.push(Finding::new(
             "impossible-fork",
             Severity::High,
             format!("{impossible} fork records contradict others: a process forked twice, or before its parent began."),
@@ -338,7 +337,7 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
     }
     let lost = forest.processes().filter(|process| process.origin == Origin::Lost).count();
     if lost > 0 {
-        findings.push(note(
+        findings.push(Finding::new(
             "lost-fork",
             Severity::High,
             format!("The creation of {lost} processes was not recorded; what they and their children did is given to nobody."),

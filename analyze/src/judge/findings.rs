@@ -79,7 +79,11 @@ pub(super) fn all(evidence: &Evidence, judged: &[Judged], unowned: &[Unowned], o
                 at_ns: Some(call.span.start_boot_ns.saturating_sub(origin)),
                 span_id: Some(call.span.span_id.clone()),
                 span_name: Some(call.span.name.clone()),
-                ..plain("unended-span", Severity::Low, format!("`{}` never ended in the agent's log", call.span.name))
+                ..Finding::new(
+                    "unended-span",
+                    Severity::Low,
+                    format!("`{}` never ended in the agent's log", call.span.name),
+                )
             });
         }
     }
@@ -95,7 +99,7 @@ pub(super) fn all(evidence: &Evidence, judged: &[Judged], unowned: &[Unowned], o
             event_ids: ring.event_ids.clone(),
             span_id: ring.owner.clone(),
             span_name: call.map(|call| call.span.name.clone()),
-            ..plain("io-uring-used", Severity::Low, format!("{who} set up an io_uring"))
+            ..Finding::new("io-uring-used", Severity::Low, format!("{who} set up an io_uring"))
         });
     }
     for (rule, severity, lines, what) in [
@@ -111,24 +115,11 @@ pub(super) fn all(evidence: &Evidence, judged: &[Judged], unowned: &[Unowned], o
             }
             found.push(Finding {
                 details: reasons,
-                ..plain(rule, severity, format!("{} lines of the agent's log {what}", lines.len()))
+                ..Finding::new(rule, severity, format!("{} lines of the agent's log {what}", lines.len()))
             });
         }
     }
     found
-}
-
-fn plain(rule: &str, severity: Severity, title: String) -> Finding {
-    Finding {
-        rule: rule.to_owned(),
-        severity,
-        title,
-        details: Vec::new(),
-        span_id: None,
-        span_name: None,
-        at_ns: None,
-        event_ids: Vec::new(),
-    }
 }
 
 fn of_call(call: &Judged, judged: &[Judged], found: &mut Vec<Finding>) {
@@ -215,7 +206,7 @@ fn finding(call: &Judged, judged: &[Judged], rule: &str, severity: Severity, eff
         span_name: Some(name.clone()),
         at_ns: effects.iter().map(|effect| effect.first_ns).min(),
         event_ids,
-        ..plain(rule, severity, title)
+        ..Finding::new(rule, severity, title)
     }
 }
 
@@ -341,7 +332,7 @@ fn of_group(group: &Unowned, judged: &[Judged], found: &mut Vec<Finding>) {
             details,
             at_ns: effects.iter().map(|effect| effect.first_ns).min(),
             event_ids,
-            ..plain(&rule, severity, format!("{who} {act}, {why}"))
+            ..Finding::new(&rule, severity, format!("{who} {act}, {why}"))
         });
     }
 }

@@ -43,20 +43,6 @@ pub struct Case {
     pub missing_segments: bool,
 }
 
-/// A finding about the case itself, owned by no call.
-pub(crate) fn note(rule: &str, severity: Severity, title: String) -> Finding {
-    Finding {
-        rule: rule.to_owned(),
-        severity,
-        title,
-        details: Vec::new(),
-        span_id: None,
-        span_name: None,
-        at_ns: None,
-        event_ids: Vec::new(),
-    }
-}
-
 /// Reads a manifest, and the hash of its bytes.
 ///
 /// # Errors
@@ -118,7 +104,7 @@ pub fn load(path: &Path) -> Result<Case> {
     for file in &manifest.files {
         if file.path.starts_with("events/") && !present.contains(&file.path) {
             missing_segments = true;
-            let mut finding = note(
+            let mut finding = Finding::new(
                 "missing-segment",
                 Severity::High,
                 format!("The segment {} is missing, with {} events.", file.path, file.rows.unwrap_or(0)),
@@ -131,7 +117,7 @@ pub fn load(path: &Path) -> Result<Case> {
     }
     let (events, event_count) = tables::events(&segments)?;
     if event_count == 0 {
-        findings.push(note(
+        findings.push(Finding::new(
             "no-events",
             Severity::Medium,
             "The case holds no kernel events, so it can show nothing that happened.".to_owned(),
@@ -148,7 +134,7 @@ pub fn load(path: &Path) -> Result<Case> {
     let (mut spans, mut marks) =
         (tables::spans(&tables_in(&layout.spans())?)?, tables::marks(&tables_in(&layout.marks())?)?);
     if !clean {
-        findings.push(note(
+        findings.push(Finding::new(
             "unclean-end",
             Severity::High,
             "The capture did not end cleanly: what happened after its last segment is not in the case.".to_owned(),
@@ -158,14 +144,15 @@ pub fn load(path: &Path) -> Result<Case> {
         }
     }
     if spans.is_empty() {
-        findings.push(note(
+        findings.push(Finding::new(
             "no-spans",
             Severity::Medium,
             "The case holds no spans: no agent reported a call, so no event can be given to one.".to_owned(),
         ));
     }
     for loss in &manifest.losses {
-        let mut finding = note("loss", Severity::High, format!("{} events were lost ({}).", loss.count, loss.cause));
+        let mut finding =
+            Finding::new("loss", Severity::High, format!("{} events were lost ({}).", loss.count, loss.cause));
         finding.details.push(format!(
             "Between boottime {} ns and {} ns{}.",
             loss.from_boot_ns,
@@ -202,7 +189,7 @@ fn journal(layout: &CaseLayout, findings: &mut Vec<Finding>) -> Result<Vec<Recei
     let mut broken = 0u64;
     let lines = text.lines().filter_map(|line| serde_json::from_str(line).map_err(|_| broken += 1).ok()).collect();
     if broken > 0 {
-        findings.push(note(
+        findings.push(Finding::new(
             "broken-journal",
             Severity::Medium,
             format!("{broken} lines of spans/received.jsonl are not what the capture writes: the file was cut off or changed."),
