@@ -156,6 +156,12 @@ pub fn analyze<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
     run(Command::new(program("argus-analyze")).args(arguments))
 }
 
+/// Runs `argus-analyze` on one thread.
+pub fn analyze_on_one_thread<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
+    let mut command = Command::new(program("argus-analyze"));
+    run(command.args(arguments).env("POLARS_MAX_THREADS", "1").env("RAYON_NUM_THREADS", "1"))
+}
+
 /// The report on a case, as data.
 ///
 /// # Panics

@@ -2,7 +2,7 @@
 //! is looked for by name. `UPDATE_GOLDENS=1` rewrites the goldens; read their diff before committing it.
 
 use argus_schemas::report::{Effect, Expectation, Facet, Finding, Severity};
-use argus_tests::{Scratch, analyze, report, sample_cases, shown, workspace};
+use argus_tests::{Scratch, analyze, analyze_on_one_thread, report, sample_cases, shown, workspace};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -87,6 +87,16 @@ fn check_incident(incident: &str, rule: &str, tool: &str, facet: Facet, object: 
     assert!(cited, "the finding cites the effect's events: {finding:#?} {effect:#?}");
     let entry = report.timeline.iter().find(|entry| entry.undeclared && entry.text.contains(object));
     assert!(entry.is_some(), "the timeline shows {object}: {:#?}", report.timeline);
+}
+
+#[test]
+fn the_same_case_gives_the_same_bytes_on_one_thread_or_many() {
+    for case in sample_cases() {
+        let arguments = [OsStr::new("report"), case.as_os_str(), "--format".as_ref(), "json".as_ref()];
+        let (many, one) = (analyze(&arguments), analyze_on_one_thread(&arguments));
+        assert!(many.status.success() && one.status.success(), "{}", shown(&many));
+        assert!(!many.stdout.is_empty() && many.stdout == one.stdout, "{} differs", case.display());
+    }
 }
 
 #[test]
