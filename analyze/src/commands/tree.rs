@@ -3,7 +3,7 @@
 use super::report::analysed;
 use super::{Status, emit, json};
 use crate::error::Result;
-use crate::forest::{Forest, Process};
+use crate::forest::Process;
 use crate::pipeline::Analysis;
 use crate::render::tree::{Node, text};
 use clap::Args;
@@ -16,7 +16,7 @@ pub struct Arguments {
     /// The case folder.
     #[arg(value_name = "CASE")]
     case: PathBuf,
-    /// Print JSON: the roots, each with its children.
+    /// Print JSON: one object a process, each with its parent.
     #[arg(long)]
     json: bool,
 }
@@ -43,7 +43,7 @@ fn owners(analysis: &Analysis) -> Result<HashMap<u64, String>> {
         .collect())
 }
 
-fn node(process: &Process, born: Option<u64>, forest: &Forest, owners: &HashMap<u64, String>, origin: u64) -> Node {
+fn node(process: &Process, born: Option<u64>, owners: &HashMap<u64, String>, origin: u64) -> Node {
     let last = process.last_exec();
     let event = last.map(|exec| exec.event_id).or(born);
     Node {
@@ -55,24 +55,38 @@ fn node(process: &Process, born: Option<u64>, forest: &Forest, owners: &HashMap<
         exit_code: process.exit_code,
         signal: process.signal.filter(|signal| *signal != 0),
         owner: event.and_then(|event| owners.get(&event).cloned()).unwrap_or_else(|| "unknown".to_owned()),
-        children: forest
-            .children(process.key)
-            .into_iter()
-            .map(|(child, fork)| node(child, Some(fork.event_id), forest, owners, origin))
-            .collect(),
+        parent: None,
+        depth: 0,
+        last: true,
     }
+}
+
+/// Every process, each before what it forked. An explicit stack: a chain of forks can be deeper than a thread's own.
+fn nodes(analysis: &Analysis, owners: &HashMap<u64, String>) -> Vec<Node> {
+    let (forest, origin) = (&analysis.forest, analysis.report.case.started_boot_ns);
+    let roots = forest.processes().filter(|process| forest.forked_by(process.key).is_none());
+    let mut stack: Vec<(&Process, Node)> =
+        roots.map(|process| (process, node(process, None, owners, origin))).collect();
+    stack.reverse();
+    let mut nodes = Vec::new();
+    while let Some((process, one)) = stack.pop() {
+        for (place, (child, fork)) in forest.children(process.key).into_iter().rev().enumerate() {
+            let below = Node {
+                parent: Some((one.pid, one.start_ns)),
+                depth: one.depth + 1,
+                last: place == 0,
+                ..node(child, Some(fork.event_id), owners, origin)
+            };
+            stack.push((child, below));
+        }
+        nodes.push(one);
+    }
+    nodes
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status> {
     let analysis = analysed(&arguments.case)?;
-    let owners = owners(&analysis)?;
-    let origin = analysis.report.case.started_boot_ns;
-    let roots: Vec<Node> = analysis
-        .forest
-        .processes()
-        .filter(|process| analysis.forest.forked_by(process.key).is_none())
-        .map(|process| node(process, None, &analysis.forest, &owners, origin))
-        .collect();
-    emit(&if arguments.json { json(&roots) } else { text(&roots) }, None)?;
+    let nodes = nodes(&analysis, &owners(&analysis)?);
+    emit(&if arguments.json { json(&nodes) } else { text(&nodes) }, None)?;
     Ok(Status::Fine)
 }

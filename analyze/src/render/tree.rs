@@ -22,9 +22,17 @@ pub struct Node {
     pub signal: Option<i32>,
     /// Whose it is.
     pub owner: String,
-    /// What it forked, in order of time.
-    pub children: Vec<Node>,
+    /// Who forked it: the pid, and the start as above.
+    pub parent: Option<(i32, u64)>,
+    /// How many processes of the tree are above it.
+    pub depth: usize,
+    /// Whether it is the last that its parent forked.
+    #[serde(skip)]
+    pub last: bool,
 }
+
+/// Deeper than this, lines say their depth and draw no branches: a chain of forks can be as long as memory lasts.
+const DRAWN: usize = 40;
 
 /// How much of a command line is shown.
 const SHOWN: usize = 72;
@@ -44,23 +52,23 @@ fn label(node: &Node) -> String {
     format!("{} {line}  [{}{end}]", node.pid, safe::terminal(&node.owner))
 }
 
-/// The forest as text.
-pub fn text(roots: &[Node]) -> String {
+/// The forest as text; `nodes` come each before what it forked, and all that beneath it next.
+pub fn text(nodes: &[Node]) -> String {
     let mut text = String::new();
-    // An explicit stack: a fork bomb makes chains that are deeper than a thread's own.
-    let mut stack: Vec<(&Node, String, String)> =
-        roots.iter().rev().map(|root| (root, String::new(), String::new())).collect();
-    while let Some((node, first, rest)) = stack.pop() {
-        text.push_str(&first);
+    let mut lasts: Vec<bool> = Vec::new();
+    for node in nodes {
+        lasts.truncate(node.depth);
+        lasts.push(node.last);
+        if node.depth > DRAWN {
+            text.push_str(&format!("... {} deep: ", node.depth));
+        } else if node.depth > 0 {
+            lasts[1..node.depth].iter().for_each(|last| text.push_str(if *last { "   " } else { "│  " }));
+            text.push_str(if node.last { "└─ " } else { "├─ " });
+        }
         text.push_str(&label(node));
         text.push('\n');
-        for (index, child) in node.children.iter().enumerate().rev() {
-            let last = index + 1 == node.children.len();
-            let (branch, below) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-            stack.push((child, format!("{rest}{branch}"), format!("{rest}{below}")));
-        }
     }
-    if roots.is_empty() {
+    if nodes.is_empty() {
         text.push_str("The case holds no process.\n");
     }
     text
@@ -70,7 +78,7 @@ pub fn text(roots: &[Node]) -> String {
 mod tests {
     use super::*;
 
-    fn node(pid: i32, argv: &str, children: Vec<Node>) -> Node {
+    fn node(pid: i32, argv: &str, depth: usize, last: bool) -> Node {
         Node {
             pid,
             start_ns: 0,
@@ -80,16 +88,32 @@ mod tests {
             exit_code: Some(pid % 2),
             signal: None,
             owner: "runtime".to_owned(),
-            children,
+            parent: None,
+            depth,
+            last,
         }
     }
 
     #[test]
     fn branches_are_drawn_and_escapes_are_not() {
-        let tree = node(2, "sh -c x", vec![node(4, "a \u{1b}[31m", vec![node(6, "b", vec![])]), node(7, "c", vec![])]);
+        let tree = [
+            node(2, "sh -c x", 0, true),
+            node(4, "a \u{1b}[31m", 1, false),
+            node(6, "b", 2, true),
+            node(7, "c", 1, true),
+            node(8, "d", 2, true),
+        ];
         assert_eq!(
-            text(&[tree]),
-            "2 sh -c x  [runtime]\n├─ 4 a \\u{1b}[31m  [runtime]\n│  └─ 6 b  [runtime]\n└─ 7 c  [runtime, exit 1]\n"
+            text(&tree),
+            "2 sh -c x  [runtime]\n├─ 4 a \\u{1b}[31m  [runtime]\n│  └─ 6 b  [runtime]\n└─ 7 c  [runtime, exit 1]\n   \
+             └─ 8 d  [runtime]\n"
         );
+    }
+
+    #[test]
+    fn a_chain_of_forks_may_be_long() {
+        let chain: Vec<Node> = (0..20_000).map(|depth| node(2, "x", depth, true)).collect();
+        let text = text(&chain);
+        assert!(text.ends_with("... 19999 deep: 2 x  [runtime]\n") && text.len() < 2_000_000, "{}", text.len());
     }
 }
