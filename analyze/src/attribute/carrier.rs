@@ -41,8 +41,9 @@ pub fn weigh(before: &Before, named: usize, boot_ns: u64, claims: &Claims) -> Re
         // The forking thread was given to a span by its window alone, and the agent knows better.
         Holder::Span(_) if from_agent && open && before.source == Some(Basis::Window) => Ok(accepted()),
         Holder::Span(_) => Err(Refusal::Unrelated),
-        Holder::Several(candidates) if candidates.contains(&named) => Ok(accepted()),
         Holder::Several(_) if from_agent => if_open(),
+        // It may be the other candidate that names this one: no more is known than before.
+        Holder::Several(candidates) if candidates.contains(&named) => Ok(before.ownership.clone()),
         Holder::Several(_) => Err(Refusal::Unrelated),
         Holder::Agent(_) => if_open(),
         Holder::Unknown(_) => Ok(before.ownership.clone()),

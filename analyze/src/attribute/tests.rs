@@ -261,6 +261,10 @@ fn a_carrier_counts_from_whoever_could_hand_it_out() {
     );
     check(overlapping().exec(1_600, 150, Some("unheard-of")), &[((150, 150, 1_700), "A|B")], &[]);
 
+    // From a process of either call it may be the other's forgery.
+    let passed_on = overlapping().fork(1_700, 150, 150, 170).exec(1_800, 170, Some("B"));
+    check(passed_on, &[((170, 170, 1_900), "A|B")], &[]);
+
     // The agent hands out a call that has ended.
     let late =
         Scene::new().span("A", (1_000, 2_000), AGENT, AGENT).fork(2_500, AGENT, AGENT, 250).exec(2_600, 250, Some("A"));
