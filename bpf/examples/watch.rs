@@ -15,12 +15,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let child = command.args(arguments).spawn();
     probes.follow_children(false)?;
     child?.wait()?;
+    probes.sweep_all()?;
     loop {
         let live = probes.live_threads();
         let mut any = false;
         probes.poll(Duration::from_millis(100), &mut |bytes| {
             any = true;
-            println!("{:?}", decode(bytes));
+            match decode(bytes) {
+                Ok((record, _)) => println!("{record:?}"),
+                Err(error) => println!("{error}"),
+            }
         })?;
         if live == 0 && !any {
             break;

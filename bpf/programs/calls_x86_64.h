@@ -3,119 +3,196 @@
 #pragma once
 
 #define TS_COMPAT 0x2 /* arch/x86/include/asm/thread_info.h: this call came through a 32-bit gate */
+#define X32_BIT 0x40000000
 
 enum {
 	NR_open = 2,
-	NR_connect = 42,
-	NR_accept = 43,
+	NR_creat = 85,
+	NR_openat = 257,
+	NR_openat2 = 437,
+	NR_open_by_handle_at = 304,
 	NR_sendto = 44,
 	NR_sendmsg = 46,
-	NR_bind = 49,
-	NR_listen = 50,
-	NR_execve = 59,
-	NR_truncate = 76,
-	NR_rename = 82,
-	NR_mkdir = 83,
-	NR_rmdir = 84,
-	NR_creat = 85,
-	NR_link = 86,
-	NR_unlink = 87,
-	NR_symlink = 88,
-	NR_chmod = 90,
-	NR_chown = 92,
-	NR_lchown = 94,
-	NR_openat = 257,
-	NR_mkdirat = 258,
-	NR_fchownat = 260,
-	NR_unlinkat = 263,
-	NR_renameat = 264,
-	NR_linkat = 265,
-	NR_symlinkat = 266,
-	NR_fchmodat = 268,
-	NR_accept4 = 288,
 	NR_sendmmsg = 307,
-	NR_renameat2 = 316,
-	NR_execveat = 322,
-	NR_io_uring_setup = 425,
-	NR_openat2 = 437,
-	NR_fchmodat2 = 452,
+	NR_recvfrom = 45,
+	NR_recvmsg = 47,
+	NR_recvmmsg = 299,
+	NR_unlinkat = 263,
+	NR_mmap = 9,
+	NR_kill = 62,
+	NR_ptrace = 101,
+	NR_process_vm_readv = 310,
+	NR_unshare = 272,
+	NR_setns = 308,
+	NR_socketpair = 53,
+	NR_vmsplice = 278,
+	CALLS = 480,
 };
 
 #define AT_REMOVEDIR 0x200
+#define AT_EMPTY_PATH 0x1000
+
+/* What is done with a call. */
+enum action {
+	IGNORE,
+	OPEN,
+	NAMES,	/* names are read from user memory, at the call's start and end */
+	OBJECT, /* the object is a descriptor */
+	EXECUTE,
+	SOCKET, /* connect, bind, listen, accept */
+	NEW_SOCKET,
+	SEND,
+	RECEIVE,
+	READ,
+	WRITE,
+	COPY, /* from one descriptor to another */
+	CLOSE,
+	CLOSE_RANGE,
+	REPLACE, /* dup2: what the second descriptor was is closed */
+	PIPE,
+	TAKE_FD, /* a descriptor out of another process */
+	URING,
+	SIGNAL,
+	PTRACE,
+	MEMORY, /* another process's */
+	SETID,
+	NAMESPACE,
+	MEMFD,
+	MAP,
+};
 
 /* How a call names its files: which argument is the folder's descriptor (NONE: the working directory), which the
- * name, and the same for a second name. */
+ * name, and the same for a second name; which are the mode and the flags. Of OBJECT and the byte counts, `dirfd` and
+ * `dirfd2` are the descriptors themselves. */
 #define NONE (-1)
 
 struct call {
-	__s8 kind; /* 0: not recorded */
-	__s8 dirfd, name;
-	__s8 dirfd2, name2;
+	__u8 action, kind;
+	__s8 dirfd, name, dirfd2, name2, mode, flags;
 };
 
-static __always_inline struct call call_of(__u32 nr, const __u64 *args)
-{
-	switch (nr) {
-	case NR_open:
-	case NR_creat:
-		return (struct call){ EVENT_OPEN, NONE, 0, NONE, NONE };
-	case NR_openat:
-	case NR_openat2:
-		return (struct call){ EVENT_OPEN, 0, 1, NONE, NONE };
-	case NR_unlink:
-		return (struct call){ EVENT_DELETE, NONE, 0, NONE, NONE };
-	case NR_unlinkat:
-		return (struct call){ (args[2] & AT_REMOVEDIR) ? EVENT_RMDIR : EVENT_DELETE, 0, 1, NONE, NONE };
-	case NR_rmdir:
-		return (struct call){ EVENT_RMDIR, NONE, 0, NONE, NONE };
-	case NR_rename:
-		return (struct call){ EVENT_RENAME, NONE, 0, NONE, 1 };
-	case NR_renameat:
-	case NR_renameat2:
-		return (struct call){ EVENT_RENAME, 0, 1, 2, 3 };
-	case NR_link:
-		return (struct call){ EVENT_LINK, NONE, 0, NONE, 1 };
-	case NR_linkat:
-		return (struct call){ EVENT_LINK, 0, 1, 2, 3 };
-	case NR_symlink:
-		return (struct call){ EVENT_SYMLINK, NONE, 1, NONE, 0 };
-	case NR_symlinkat:
-		return (struct call){ EVENT_SYMLINK, 1, 2, NONE, 0 };
-	case NR_mkdir:
-		return (struct call){ EVENT_MKDIR, NONE, 0, NONE, NONE };
-	case NR_mkdirat:
-		return (struct call){ EVENT_MKDIR, 0, 1, NONE, NONE };
-	case NR_truncate:
-		return (struct call){ EVENT_TRUNCATE, NONE, 0, NONE, NONE };
-	case NR_chmod:
-		return (struct call){ EVENT_CHMOD, NONE, 0, NONE, NONE };
-	case NR_fchmodat:
-	case NR_fchmodat2:
-		return (struct call){ EVENT_CHMOD, 0, 1, NONE, NONE };
-	case NR_chown:
-	case NR_lchown:
-		return (struct call){ EVENT_CHOWN, NONE, 0, NONE, NONE };
-	case NR_fchownat:
-		return (struct call){ EVENT_CHOWN, 0, 1, NONE, NONE };
-	case NR_execve:
-		return (struct call){ EVENT_EXEC, NONE, 0, NONE, NONE };
-	case NR_execveat:
-		return (struct call){ EVENT_EXEC, 0, 1, NONE, NONE };
-	case NR_connect:
-		return (struct call){ EVENT_CONNECT, NONE, NONE, NONE, NONE };
-	case NR_bind:
-		return (struct call){ EVENT_BIND, NONE, NONE, NONE, NONE };
-	case NR_listen:
-		return (struct call){ EVENT_LISTEN, NONE, NONE, NONE, NONE };
-	case NR_accept:
-	case NR_accept4:
-		return (struct call){ EVENT_ACCEPT, NONE, NONE, NONE, NONE };
-	case NR_sendto:
-	case NR_sendmsg:
-	case NR_sendmmsg:
-		return (struct call){ EVENT_SEND, NONE, NONE, NONE, NONE };
-	case NR_io_uring_setup:
-		return (struct call){ EVENT_IO_URING, NONE, NONE, NONE, NONE };
+#define ONE_NAME(kind, dirfd, name, mode, flags)                  \
+	{                                                         \
+		NAMES, kind, dirfd, name, NONE, NONE, mode, flags \
 	}
-	return (struct call){ 0, NONE, NONE, NONE, NONE };
-}
+#define TWO_NAMES(kind, dirfd, name, dirfd2, name2, flags)           \
+	{                                                            \
+		NAMES, kind, dirfd, name, dirfd2, name2, NONE, flags \
+	}
+#define BY_FD(action, kind, fd, mode)                          \
+	{                                                      \
+		action, kind, fd, NONE, NONE, NONE, mode, NONE \
+	}
+#define PLAIN(action, kind)                                      \
+	{                                                        \
+		action, kind, NONE, NONE, NONE, NONE, NONE, NONE \
+	}
+
+static const struct call calls[CALLS] = {
+	[0] = BY_FD(READ, 0, 0, NONE),	/* read */
+	[1] = BY_FD(WRITE, 0, 0, NONE), /* write */
+	[NR_open] = { OPEN, EVENT_OPEN, NONE, 0, NONE, NONE, NONE, 1 },
+	[3] = BY_FD(CLOSE, 0, 0, NONE), /* close */
+	[NR_mmap] = PLAIN(MAP, EVENT_MMAP_EXEC),
+	[10] = PLAIN(MAP, EVENT_MMAP_EXEC),		  /* mprotect */
+	[17] = BY_FD(READ, 0, 0, NONE),			  /* pread64 */
+	[18] = BY_FD(WRITE, 0, 0, NONE),		  /* pwrite64 */
+	[19] = BY_FD(READ, 0, 0, NONE),			  /* readv */
+	[20] = BY_FD(WRITE, 0, 0, NONE),		  /* writev */
+	[22] = BY_FD(PIPE, EVENT_PIPE, 0, NONE),	  /* pipe */
+	[33] = BY_FD(REPLACE, 0, 1, NONE),		  /* dup2 */
+	[40] = { COPY, 0, 1, NONE, 0, NONE, NONE, NONE }, /* sendfile(out, in) */
+	[41] = PLAIN(NEW_SOCKET, 0),			  /* socket */
+	[42] = PLAIN(SOCKET, EVENT_CONNECT),		  /* connect */
+	[43] = PLAIN(SOCKET, EVENT_ACCEPT),		  /* accept */
+	[NR_sendto] = PLAIN(SEND, EVENT_SEND),
+	[NR_recvfrom] = PLAIN(RECEIVE, 0),
+	[NR_sendmsg] = PLAIN(SEND, EVENT_SEND),
+	[NR_recvmsg] = PLAIN(RECEIVE, 0),
+	[49] = PLAIN(SOCKET, EVENT_BIND),   /* bind */
+	[50] = PLAIN(SOCKET, EVENT_LISTEN), /* listen */
+	[NR_socketpair] = BY_FD(PIPE, EVENT_PIPE, 3, NONE),
+	[59] = { EXECUTE, EVENT_EXEC, NONE, 0, NONE, NONE, NONE, NONE }, /* execve */
+	[NR_kill] = PLAIN(SIGNAL, EVENT_SIGNAL),
+	[76] = ONE_NAME(EVENT_TRUNCATE, NONE, 0, NONE, NONE),	/* truncate */
+	[77] = BY_FD(OBJECT, EVENT_TRUNCATE, 0, NONE),		/* ftruncate */
+	[82] = TWO_NAMES(EVENT_RENAME, NONE, 0, NONE, 1, NONE), /* rename */
+	[83] = ONE_NAME(EVENT_MKDIR, NONE, 0, 1, NONE),		/* mkdir */
+	[84] = ONE_NAME(EVENT_RMDIR, NONE, 0, NONE, NONE),	/* rmdir */
+	[NR_creat] = { OPEN, EVENT_OPEN, NONE, 0, NONE, NONE, NONE, NONE },
+	[86] = TWO_NAMES(EVENT_LINK, NONE, 0, NONE, 1, NONE),	 /* link */
+	[87] = ONE_NAME(EVENT_DELETE, NONE, 0, NONE, NONE),	 /* unlink */
+	[88] = TWO_NAMES(EVENT_SYMLINK, NONE, 1, NONE, 0, NONE), /* symlink(target, path) */
+	[90] = ONE_NAME(EVENT_CHMOD, NONE, 0, 1, NONE),		 /* chmod */
+	[91] = BY_FD(OBJECT, EVENT_CHMOD, 0, 1),		 /* fchmod */
+	[92] = ONE_NAME(EVENT_CHOWN, NONE, 0, NONE, NONE),	 /* chown */
+	[93] = BY_FD(OBJECT, EVENT_CHOWN, 0, NONE),		 /* fchown */
+	[94] = ONE_NAME(EVENT_CHOWN, NONE, 0, NONE, NONE),	 /* lchown */
+	[NR_ptrace] = PLAIN(PTRACE, EVENT_PTRACE),
+	[105] = PLAIN(SETID, EVENT_SETID),			 /* setuid */
+	[106] = PLAIN(SETID, EVENT_SETID),			 /* setgid */
+	[113] = PLAIN(SETID, EVENT_SETID),			 /* setreuid */
+	[114] = PLAIN(SETID, EVENT_SETID),			 /* setregid */
+	[117] = PLAIN(SETID, EVENT_SETID),			 /* setresuid */
+	[119] = PLAIN(SETID, EVENT_SETID),			 /* setresgid */
+	[122] = PLAIN(SETID, EVENT_SETID),			 /* setfsuid */
+	[123] = PLAIN(SETID, EVENT_SETID),			 /* setfsgid */
+	[126] = PLAIN(SETID, EVENT_SETID),			 /* capset */
+	[129] = PLAIN(SIGNAL, EVENT_SIGNAL),			 /* rt_sigqueueinfo */
+	[133] = ONE_NAME(EVENT_MKNOD, NONE, 0, 1, NONE),	 /* mknod */
+	[155] = TWO_NAMES(EVENT_CHROOT, NONE, 0, NONE, 1, NONE), /* pivot_root */
+	[161] = ONE_NAME(EVENT_CHROOT, NONE, 0, NONE, NONE),	 /* chroot */
+	[165] = TWO_NAMES(EVENT_MOUNT, NONE, 1, NONE, 0, 3),	 /* mount(source, target, type, flags) */
+	[166] = ONE_NAME(EVENT_UNMOUNT, NONE, 0, NONE, 1),	 /* umount2 */
+	[188] = ONE_NAME(EVENT_SETXATTR, NONE, 0, NONE, NONE),	 /* setxattr */
+	[189] = ONE_NAME(EVENT_SETXATTR, NONE, 0, NONE, NONE),	 /* lsetxattr */
+	[190] = BY_FD(OBJECT, EVENT_SETXATTR, 0, NONE),		 /* fsetxattr */
+	[197] = ONE_NAME(EVENT_SETXATTR, NONE, 0, NONE, NONE),	 /* removexattr */
+	[198] = ONE_NAME(EVENT_SETXATTR, NONE, 0, NONE, NONE),	 /* lremovexattr */
+	[199] = BY_FD(OBJECT, EVENT_SETXATTR, 0, NONE),		 /* fremovexattr */
+	[200] = PLAIN(SIGNAL, EVENT_SIGNAL),			 /* tkill */
+	[234] = PLAIN(SIGNAL, EVENT_SIGNAL),			 /* tgkill */
+	[NR_openat] = { OPEN, EVENT_OPEN, 0, 1, NONE, NONE, NONE, 2 },
+	[258] = ONE_NAME(EVENT_MKDIR, 0, 1, 2, NONE),		  /* mkdirat */
+	[259] = ONE_NAME(EVENT_MKNOD, 0, 1, 2, NONE),		  /* mknodat */
+	[260] = ONE_NAME(EVENT_CHOWN, 0, 1, NONE, NONE),	  /* fchownat */
+	[NR_unlinkat] = ONE_NAME(EVENT_DELETE, 0, 1, NONE, NONE), /* or EVENT_RMDIR, by its flags */
+	[264] = TWO_NAMES(EVENT_RENAME, 0, 1, 2, 3, NONE),	  /* renameat */
+	[265] = TWO_NAMES(EVENT_LINK, 0, 1, 2, 3, NONE),	  /* linkat */
+	[266] = TWO_NAMES(EVENT_SYMLINK, 1, 2, NONE, 0, NONE),	  /* symlinkat(target, dirfd, path) */
+	[268] = ONE_NAME(EVENT_CHMOD, 0, 1, 2, NONE),		  /* fchmodat */
+	[NR_unshare] = PLAIN(NAMESPACE, EVENT_NAMESPACE),
+	[275] = { COPY, 0, 0, NONE, 2, NONE, NONE, NONE }, /* splice(in, , out) */
+	[276] = { COPY, 0, 0, NONE, 1, NONE, NONE, NONE }, /* tee(in, out) */
+	[NR_vmsplice] = BY_FD(WRITE, 0, 0, NONE),
+	[285] = BY_FD(OBJECT, EVENT_TRUNCATE, 0, NONE), /* fallocate */
+	[288] = PLAIN(SOCKET, EVENT_ACCEPT),		/* accept4 */
+	[292] = BY_FD(REPLACE, 0, 1, NONE),		/* dup3 */
+	[293] = BY_FD(PIPE, EVENT_PIPE, 0, NONE),	/* pipe2 */
+	[295] = BY_FD(READ, 0, 0, NONE),		/* preadv */
+	[296] = BY_FD(WRITE, 0, 0, NONE),		/* pwritev */
+	[297] = PLAIN(SIGNAL, EVENT_SIGNAL),		/* rt_tgsigqueueinfo */
+	[NR_recvmmsg] = PLAIN(RECEIVE, 0),
+	[NR_open_by_handle_at] = { OPEN, EVENT_OPEN, 0, NONE, NONE, NONE, NONE, 2 },
+	[NR_sendmmsg] = PLAIN(SEND, EVENT_SEND),
+	[NR_setns] = PLAIN(NAMESPACE, EVENT_NAMESPACE),
+	[NR_process_vm_readv] = PLAIN(MEMORY, EVENT_VM_READ),
+	[311] = PLAIN(MEMORY, EVENT_VM_WRITE),			       /* process_vm_writev */
+	[316] = TWO_NAMES(EVENT_RENAME, 0, 1, 2, 3, 4),		       /* renameat2 */
+	[319] = PLAIN(MEMFD, EVENT_MEMFD),			       /* memfd_create */
+	[322] = { EXECUTE, EVENT_EXEC, 0, 1, NONE, NONE, NONE, NONE }, /* execveat */
+	[326] = { COPY, 0, 0, NONE, 2, NONE, NONE, NONE },	       /* copy_file_range(in, , out) */
+	[327] = BY_FD(READ, 0, 0, NONE),			       /* preadv2 */
+	[328] = BY_FD(WRITE, 0, 0, NONE),			       /* pwritev2 */
+	[329] = PLAIN(MAP, EVENT_MMAP_EXEC),			       /* pkey_mprotect */
+	[424] = PLAIN(SIGNAL, EVENT_SIGNAL),			       /* pidfd_send_signal */
+	[425] = PLAIN(URING, EVENT_IO_URING),			       /* io_uring_setup */
+	[429] = TWO_NAMES(EVENT_MOUNT, 2, 3, 0, 1, NONE),	       /* move_mount(from, , to, ) */
+	[436] = PLAIN(CLOSE_RANGE, 0),				       /* close_range */
+	[NR_openat2] = { OPEN, EVENT_OPEN, 0, 1, NONE, NONE, NONE, NONE },
+	[438] = PLAIN(TAKE_FD, EVENT_FD_RECEIVE),	    /* pidfd_getfd */
+	[442] = ONE_NAME(EVENT_MOUNT, 0, 1, NONE, NONE),    /* mount_setattr */
+	[452] = ONE_NAME(EVENT_CHMOD, 0, 1, 2, NONE),	    /* fchmodat2 */
+	[463] = ONE_NAME(EVENT_SETXATTR, 0, 1, NONE, NONE), /* setxattrat */
+	[466] = ONE_NAME(EVENT_SETXATTR, 0, 1, NONE, NONE), /* removexattrat */
+};

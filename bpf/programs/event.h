@@ -25,6 +25,29 @@ enum event_kind {
 	EVENT_ACCEPT = 17,
 	EVENT_SEND = 18,
 	EVENT_IO_URING = 19,
+	EVENT_CLOSE = 20,
+	EVENT_MKNOD = 21,
+	EVENT_MOUNT = 22,
+	EVENT_UNMOUNT = 23,
+	EVENT_CHROOT = 24,
+	EVENT_NAMESPACE = 25,
+	EVENT_SIGNAL = 26,
+	EVENT_PTRACE = 27,
+	EVENT_VM_READ = 28,
+	EVENT_VM_WRITE = 29,
+	EVENT_SETID = 30,
+	EVENT_MEMFD = 31,
+	EVENT_MMAP_EXEC = 32,
+	EVENT_PIPE = 33,
+	EVENT_FD_SEND = 34,
+	EVENT_FD_RECEIVE = 35,
+	EVENT_SETXATTR = 36,
+	EVENT_DNS = 37,
+	EVENT_TLS_NAME = 38,
+	EVENT_EXISTING = 39,
+	EVENT_KINDS = 40,
+	/* Not a row of its own: the result of an io_uring request whose row was sent when it was submitted. */
+	EVENT_COMPLETED = 63,
 };
 
 /* The texts. A base is a list of path components from the leaf up, each ended by a NUL, read from kernel dentries. */
@@ -36,13 +59,19 @@ enum event_slot {
 	SLOT_CWD_BASE,
 	SLOT_ARGV,
 	SLOT_TRACEPARENT,
+	/* What the argument said when the call returned, where that is not what it said when the call began. */
+	SLOT_LATER,
+	/* A packet's payload. */
+	SLOT_PAYLOAD,
 	SLOTS,
 };
 
-/* What went wrong while the event was put together: bit (slot) for unreadable, bit (slot + 8) for cut off. */
+/* What went wrong while the event was put together: bit (slot) for unreadable, bit (slot + 10) for cut off. */
 #define ERROR_UNREADABLE(slot) (1u << (slot))
-#define ERROR_CUT(slot) (1u << ((slot) + 8))
-#define ERROR_ENVIRONMENT_CUT (1u << 16)
+#define ERROR_CUT(slot) (1u << ((slot) + 10))
+#define ERROR_ENVIRONMENT_CUT (1u << 20)
+#define ERROR_CHANGED (1u << 21)
+#define ERROR_TARGET_NAMESPACED (1u << 22)
 
 /* Which facts the event holds. */
 #define FACT_PATH_KERNEL (1u << 0)
@@ -54,28 +83,46 @@ enum event_slot {
 #define FACT_DETACHED (1u << 6)
 #define FACT_LAST_THREAD (1u << 7)
 #define FACT_PATH2_TEXT (1u << 8)
+#define FACT_SUBMITTED (1u << 9) /* an io_uring request; its result comes as EVENT_COMPLETED */
+#define FACT_SEVERAL_THREADS (1u << 10)
+#define FACT_TARGET (1u << 11)
+#define FACT_CREDENTIALS (1u << 12)
+#define FACT_BYTES (1u << 13)
+#define FACT_PATH2_KERNEL (1u << 14)
 
 struct event {
 	__u64 boot_ns;
 	__u64 cpu_seq;
+	__u64 first_ns; /* of folded repeats and of uses; 0: boot_ns */
+	__u64 last_ns;
+	__u64 bytes_out;
+	__u64 bytes_in;
+	__u64 request; /* of io_uring: tells which completion belongs to which submission */
+	__u32 cpu;
+	__u32 count;
+	/* From here on, two events with the same content say the same: they can be folded. */
 	__u64 start_ns;
 	__u64 cgroup_id;
 	__s64 ret;
 	__u64 inode;
 	__u64 dev;
 	__u64 flags;
+	__u64 socket;
 	__u64 child_start_ns;
 	__u64 clone_flags;
-	__u32 cpu;
+	__u64 target_start_ns;
+	__u64 capabilities;
 	__s32 pid;
 	__s32 tid;
 	__s32 ns_pid;
 	__u32 uid;
 	__u32 gid;
+	__u32 euid;
 	__u32 mnt_ns;
 	__u32 mode;
 	__s32 child_pid;
 	__s32 child_tid;
+	__s32 target_pid;
 	__u32 exit_code;
 	__u32 errors;
 	__u32 facts;
@@ -85,17 +132,21 @@ struct event {
 	__u16 protocol;
 	__u16 local_port;
 	__u16 remote_port;
+	__u32 vsock_port; /* vsock ports have 32 bits */
 	__u8 local_addr[16];
 	__u8 remote_addr[16];
 	char comm[16];
 	__u32 lengths[SLOTS];
+	__u32 zero; /* the head's size stays a multiple of 8 */
 };
 
 /* Why something was not recorded; each has a counter in `losses`. */
 enum loss_cause {
 	LOSS_RING_FULL,
+	LOSS_RESERVE,
 	LOSS_SCRATCH_BUSY,
 	LOSS_NOT_INHERITED,
 	LOSS_COMPAT_SYSCALL,
+	LOSS_MAP_FULL,
 	LOSS_CAUSES,
 };

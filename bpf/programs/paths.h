@@ -70,13 +70,12 @@ static long walk_step(__u32 index, void *context)
 	return 0;
 }
 
-static __always_inline void append_path(struct scratch *s, enum event_slot slot, struct vfsmount *vfsmount,
-					struct dentry *dentry)
+static __noinline int append_path(struct scratch *s, __u32 slot, struct vfsmount *vfsmount, struct dentry *dentry)
 {
 	__u32 before = s->used;
 	if (!dentry || !vfsmount) {
 		s->event.errors |= ERROR_UNREADABLE(slot);
-		return;
+		return 0;
 	}
 	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 	struct walk w = {
@@ -90,7 +89,9 @@ static __always_inline void append_path(struct scratch *s, enum event_slot slot,
 	bpf_loop(WALK_STEPS, walk_step, &w, 0);
 	if (!w.end)
 		s->event.errors |= ERROR_CUT(slot);
-	s->event.lengths[slot] = s->used - before;
+	if (slot < SLOTS)
+		s->event.lengths[slot] = s->used - before;
+	return 0;
 }
 
 static __always_inline struct file *file_of(struct task_struct *task, int fd)
@@ -106,34 +107,33 @@ static __always_inline struct file *file_of(struct task_struct *task, int fd)
 	return file;
 }
 
-static __always_inline void append_file(struct scratch *s, enum event_slot slot, struct file *file)
+static __always_inline void append_inode(struct scratch *s, struct inode *inode)
 {
-	append_path(s, slot, BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry));
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	s->event.inode = BPF_CORE_READ(inode, i_ino);
 	s->event.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	s->event.mode = BPF_CORE_READ(inode, i_mode);
 	s->event.facts |= FACT_INODE | FACT_MODE;
 }
 
-static __always_inline void append_cwd(struct scratch *s, enum event_slot slot, struct task_struct *task)
+static __always_inline int append_file(struct scratch *s, __u32 slot, struct file *file)
 {
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
-	append_path(s, slot, BPF_CORE_READ(fs, pwd.mnt), BPF_CORE_READ(fs, pwd.dentry));
+	append_path(s, slot, BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry));
+	append_inode(s, BPF_CORE_READ(file, f_inode));
+	return 0;
 }
 
-/*
- * A name that has no kernel object left (or never had one): the folder that it is relative to is read from the
- * kernel, the name itself from user memory.
- */
-static __always_inline void append_argument(struct scratch *s, struct task_struct *task, enum event_slot base_slot,
-					    int dirfd, const void *name)
+static __always_inline void append_cwd(struct scratch *s, struct task_struct *task)
 {
-	char first = 0;
-	bpf_probe_read_user(&first, 1, name);
 	struct fs_struct *fs = BPF_CORE_READ(task, fs);
-	struct vfsmount *mount = NULL;
-	struct dentry *dentry = NULL;
+	append_path(s, SLOT_CWD_BASE, BPF_CORE_READ(fs, pwd.mnt), BPF_CORE_READ(fs, pwd.dentry));
+}
+
+/* The folder that a name is relative to, given the name's first byte. */
+static __noinline int append_folder(struct scratch *s, struct task_struct *task, __u32 slot, int dirfd, int first)
+{
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct vfsmount *mount;
+	struct dentry *dentry;
 	if (first == '/') {
 		mount = BPF_CORE_READ(fs, root.mnt);
 		dentry = BPF_CORE_READ(fs, root.dentry);
@@ -145,6 +145,29 @@ static __always_inline void append_argument(struct scratch *s, struct task_struc
 		mount = BPF_CORE_READ(folder, f_path.mnt);
 		dentry = BPF_CORE_READ(folder, f_path.dentry);
 	}
-	append_path(s, base_slot, mount, dentry);
-	append_user_text(s, base_slot + 1, name, PATH_TEXT_MAX);
+	append_path(s, slot, mount, dentry);
+	return 0;
+}
+
+/*
+ * A name that has no kernel object left (or never had one): the folder that it is relative to is read from the
+ * kernel, the name itself from user memory.
+ */
+static __always_inline void append_argument(struct scratch *s, struct task_struct *task, __u32 base_slot, int dirfd,
+					    const void *name)
+{
+	char first = 0;
+	bpf_probe_read_user(&first, 1, name);
+	append_folder(s, task, base_slot, dirfd, first);
+	append_user_text(s, base_slot + 1, name);
+}
+
+/* The same for a name that the kernel has copied already, so that nobody can change it any more. */
+static __always_inline void append_kernel_argument(struct scratch *s, struct task_struct *task, __u32 base_slot,
+						   int dirfd, const void *name)
+{
+	char first = 0;
+	bpf_probe_read_kernel(&first, 1, name);
+	append_folder(s, task, base_slot, dirfd, first);
+	append_kernel_text(s, base_slot + 1, name);
 }

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
-/* Addresses: from the kernel's socket where it has them, else from the call's argument. */
+/* Addresses: from the kernel's socket where it has them, else from the call's argument. And who talks over them. */
 #pragma once
 
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
+#define AF_NETLINK 16
+#define AF_PACKET 17
+#define AF_VSOCK 40
+#define SOCK_STREAM 1
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
+#define TCP_CLOSE 7
+#define TCP_SYN_SENT 2
 
-static __always_inline struct sock *socket_of(struct task_struct *task, int fd)
+static __always_inline struct sock *sock_of(struct file *file)
 {
-	struct file *file = file_of(task, fd);
 	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return NULL;
 	struct socket *socket = BPF_CORE_READ(file, private_data);
@@ -26,7 +31,7 @@ static __always_inline void append_unix_name(struct scratch *s, struct unix_addr
 		return;
 	__u32 at = s->used;
 	barrier_var(at);
-	if (at > DATA_MAX - 128)
+	if (at > DATA_MAX - ADDRESS_MAX)
 		return;
 	if (bpf_probe_read_kernel(space(s, at), length, &address->name[0].sun_path))
 		return;
@@ -35,13 +40,30 @@ static __always_inline void append_unix_name(struct scratch *s, struct unix_addr
 	s->event.facts |= FACT_ADDRESS | FACT_ADDRESS_KERNEL;
 }
 
+/* The process with a pid object, in the first pid namespace. */
+static __always_inline __s32 number_of(struct pid *pid)
+{
+	struct upid upid = {};
+	if (pid)
+		bpf_core_read(&upid, sizeof(upid), &pid->numbers[0]);
+	return upid.nr;
+}
+
+/* Whether what is written here reaches the recorder. */
+static __always_inline bool leads_to_recorder(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX && recorder &&
+	       number_of(BPF_CORE_READ(sk, sk_peer_pid)) == recorder;
+}
+
 /* What the kernel's own socket says: family, type, both ends. */
-static __always_inline void append_socket(struct scratch *s, struct sock *sk, bool peer_of_unix)
+static __noinline int append_socket(struct scratch *s, struct sock *sk, int peer_of_unix)
 {
 	struct event *e = &s->event;
 	e->family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	e->socket_type = BPF_CORE_READ(sk, sk_type);
 	e->protocol = BPF_CORE_READ(sk, sk_protocol);
+	e->socket = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	if (e->family == AF_INET) {
 		__u32 address = BPF_CORE_READ(sk, __sk_common.skc_daddr);
 		__builtin_memcpy(e->remote_addr, &address, 4);
@@ -52,60 +74,98 @@ static __always_inline void append_socket(struct scratch *s, struct sock *sk, bo
 		BPF_CORE_READ_INTO(&e->local_addr, sk, __sk_common.skc_v6_rcv_saddr);
 	} else if (e->family == AF_UNIX) {
 		struct unix_sock *own = (struct unix_sock *)sk;
-		struct unix_sock *named = peer_of_unix ? (struct unix_sock *)BPF_CORE_READ(own, peer) : own;
+		struct unix_sock *peer = (struct unix_sock *)BPF_CORE_READ(own, peer);
+		struct unix_sock *named = peer_of_unix ? peer : own;
 		struct unix_address *address = named ? BPF_CORE_READ(named, addr) : NULL;
 		if (address)
 			append_unix_name(s, address);
-		return;
+		e->target_pid = number_of(BPF_CORE_READ(sk, sk_peer_pid));
+		if (e->target_pid)
+			e->facts |= FACT_TARGET;
+		return 0;
 	} else {
-		return;
+		return 0;
 	}
 	e->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	e->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	if (e->remote_port || !peer_of_unix)
 		e->facts |= FACT_ADDRESS | FACT_ADDRESS_KERNEL;
+	return 0;
 }
 
-/* What the call's argument says; used only where the kernel has no object that would. */
-static __always_inline void append_address_argument(struct scratch *s, const void *from, __u32 length)
+static __noinline int append_address(struct scratch *s, const struct address *address, __u32 length)
 {
 	struct event *e = &s->event;
-	struct {
-		__u16 family;
-		__u16 port;
-		__u8 rest[24];
-	} address = {};
-	if (length < 2 || !from)
-		return;
-	if (bpf_probe_read_user(&address.family, sizeof(address.family), from)) {
-		e->errors |= ERROR_UNREADABLE(SLOT_PATH_ARGUMENT);
-		return;
-	}
-	e->family = address.family;
-	if (address.family == AF_UNIX) {
+	if (!address || length < 2)
+		return 0;
+	const __u8 *rest = address->rest;
+	e->family = address->family;
+	if (e->family == AF_UNIX) {
 		__u32 at = s->used;
 		barrier_var(at);
-		if (at > DATA_MAX - 128)
-			return;
+		if (at > DATA_MAX - ADDRESS_MAX)
+			return 0;
 		length -= 2;
 		barrier_var(length);
 		if (length > 108)
 			length = 108;
-		if (bpf_probe_read_user(space(s, at), length, from + 2))
-			return;
+		if (bpf_probe_read_kernel(space(s, at), length, rest))
+			return 0;
 		e->lengths[SLOT_PATH_ARGUMENT] = length;
 		s->used = at + length;
-		e->facts |= FACT_ADDRESS;
-	} else if (address.family == AF_INET) {
-		bpf_probe_read_user(&address, 16, from);
-		e->remote_port = bpf_ntohs(address.port);
-		__builtin_memcpy(e->remote_addr, address.rest, 4);
-		e->facts |= FACT_ADDRESS;
-	} else if (address.family == AF_INET6) {
-		bpf_probe_read_user(&address, 28, from);
-		e->remote_port = bpf_ntohs(address.port);
+	} else if (e->family == AF_INET) {
+		e->remote_port = rest[0] << 8 | rest[1];
+		__builtin_memcpy(e->remote_addr, rest + 2, 4);
+	} else if (e->family == AF_INET6) {
+		e->remote_port = rest[0] << 8 | rest[1];
 		/* The flow label lies between port and address. */
-		__builtin_memcpy(e->remote_addr, address.rest + 4, 16);
-		e->facts |= FACT_ADDRESS;
+		__builtin_memcpy(e->remote_addr, rest + 6, 16);
+	} else if (e->family == AF_NETLINK) {
+		/* nl_pid, nl_groups */
+		__builtin_memcpy(e->remote_addr, rest + 2, 8);
+	} else if (e->family == AF_VSOCK) {
+		__builtin_memcpy(&e->vsock_port, rest + 2, 4);
+		__builtin_memcpy(e->remote_addr, rest + 6, 4);
+	} else if (e->family == AF_PACKET) {
+		/* sll_protocol, sll_ifindex */
+		__builtin_memcpy(e->remote_addr, rest, 6);
+	} else {
+		return 0;
 	}
+	e->facts |= FACT_ADDRESS;
+	return 0;
+}
+
+/* Whose a TCP connection is, until it ends: the kernel closes it at a time of its own. */
+struct connection {
+	struct actor actor;
+	__u64 since_ns;
+	__u32 local_port;
+	__u32 accepted;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, struct connection);
+} connections SEC(".maps");
+
+static __noinline int own_connection(struct task_struct *task, struct sock *sk, int accepted)
+{
+	if (!sk)
+		return 0;
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if ((family != AF_INET && family != AF_INET6) || BPF_CORE_READ(sk, sk_type) != SOCK_STREAM ||
+	    BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE)
+		return 0;
+	struct connection connection = {};
+	read_actor(&connection.actor, task);
+	connection.since_ns = bpf_ktime_get_boot_ns();
+	connection.accepted = accepted;
+	connection.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	__u64 key = (__u64)sk;
+	if (bpf_map_update_elem(&connections, &key, &connection, BPF_ANY))
+		count_lost(LOSS_MAP_FULL, EVENT_CLOSE);
+	return 0;
 }

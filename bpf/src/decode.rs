@@ -39,7 +39,7 @@ impl<'a> Texts<'a> {
         if self.errors & (1 << slot as u32) != 0 {
             self.missing.push(format!("{field}:unreadable"));
         }
-        if self.errors & (1 << (slot as u32 + 8)) != 0 {
+        if self.errors & (1 << (slot as u32 + ERROR_CUT_SHIFT)) != 0 {
             self.missing.push(format!("{field}:truncated"));
         }
         self.slots[slot as usize]
@@ -109,6 +109,8 @@ fn family_name(family: u16) -> String {
         2 => "inet".to_owned(),
         10 => "inet6".to_owned(),
         16 => "netlink".to_owned(),
+        17 => "packet".to_owned(),
+        40 => "vsock".to_owned(),
         0 => "unspec".to_owned(),
         other => other.to_string(),
     }
@@ -129,8 +131,19 @@ fn protocol_name(head: &Head) -> Option<String> {
     Some(name.to_owned())
 }
 
-fn address(family: u16, bytes: [u8; 16]) -> Option<String> {
+fn address(family: u16, bytes: [u8; 16], vsock_port: u32) -> Option<String> {
+    let word = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     match family {
+        // The port's number and the groups that are spoken to; 0 is the kernel.
+        16 => Some(format!("{}/{}", word(0), word(4))),
+        // EtherType and interface.
+        17 => Some(format!(
+            "0x{:02x}{:02x}/{}",
+            bytes[0],
+            bytes[1],
+            u32::from_ne_bytes([bytes[2], bytes[3], bytes[4], bytes[5]])
+        )),
+        40 => Some(format!("{}:{vsock_port}", word(0))),
         2 => Some(Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]).to_string()),
         10 => Some(Ipv6Addr::from(bytes).to_string()),
         _ => None,
@@ -147,23 +160,37 @@ fn user_device(dev: u64) -> u64 {
     (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)
 }
 
-/// Decodes one record.
+/// What one record is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// A row of the events table; its `event_id` is not given yet.
+    Event(Box<Event>),
+    /// The row of an io_uring request, whose result comes as [`Record::Completed`] with the same number.
+    Submitted(u64, Box<Event>),
+    /// The result of a request: `ret`, and the path of what was opened.
+    Completed(u64, Box<Event>),
+}
+
+/// Decodes one record. The second value is when it was recorded, CLOCK_BOOTTIME nanoseconds: of what was folded or
+/// counted, that is later than the event's own instant.
 ///
 /// # Errors
 /// When the record is not of the layout that this crate was built with.
-pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
+pub fn decode(bytes: &[u8]) -> Result<(Record, u64), DecodeError> {
     let head = Head::read(bytes).ok_or(DecodeError::Short(bytes.len()))?;
-    let kind = Kind::from_number(head.kind).ok_or(DecodeError::Kind(head.kind))?;
     let mut texts = Texts::new(&head, &bytes[size_of::<Head>()..], bytes.len())?;
     let fact = |bit: u32| head.facts & bit != 0;
+    let completes = head.kind == EVENT_COMPLETED;
+    let kind = if completes { None } else { Some(Kind::from_number(head.kind).ok_or(DecodeError::Kind(head.kind))?) };
 
     let comm = head.comm.split(|byte| *byte == 0).next().unwrap_or_default();
     let comm = texts.text(comm, "comm");
+    let known = |bit: u32, value: u64| fact(bit).then_some(value);
     let mut event = Event {
-        boot_ns: head.boot_ns,
+        boot_ns: if head.first_ns == 0 { head.boot_ns } else { head.first_ns },
         cpu: u16::try_from(head.cpu).unwrap_or(u16::MAX),
         cpu_seq: head.cpu_seq,
-        kind: Some(kind),
+        kind,
         pid: head.pid,
         tid: head.tid,
         start_ns: head.start_ns,
@@ -173,56 +200,117 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
         cgroup_id: Some(head.cgroup_id),
         mnt_ns: Some(head.mnt_ns),
         comm: Some(comm),
-        inode: fact(FACT_INODE).then_some(head.inode),
+        inode: known(FACT_INODE, head.inode),
         dev: fact(FACT_INODE).then(|| user_device(head.dev)),
-        flags: fact(FACT_FLAGS).then_some(head.flags),
+        flags: known(FACT_FLAGS, head.flags),
         mode: fact(FACT_MODE).then_some(head.mode),
-        count: Some(1),
+        bytes_out: known(FACT_BYTES, head.bytes_out),
+        bytes_in: known(FACT_BYTES, head.bytes_in),
+        socket: (head.socket != 0).then_some(head.socket),
+        target_pid: fact(FACT_TARGET).then_some(head.target_pid),
+        target_start_ns: (head.target_start_ns != 0).then_some(head.target_start_ns),
+        euid: fact(FACT_CREDENTIALS).then_some(head.euid),
+        capabilities: known(FACT_CREDENTIALS, head.capabilities),
+        count: Some(head.count.max(1)),
+        last_ns: (head.last_ns != 0).then_some(head.last_ns),
         ..Event::default()
     };
     match kind {
-        Kind::Fork => {
+        Some(Kind::Fork) => {
             event.child_pid = Some(head.child_pid);
             event.child_tid = Some(head.child_tid);
             event.child_start_ns = Some(head.child_start_ns);
             event.clone_flags = Some(head.clone_flags);
         }
-        Kind::Exit => {
+        Some(Kind::Exit) => {
             let signal = (head.exit_code & 0x7f) as i32;
             event.exit_code = Some(((head.exit_code >> 8) & 0xff) as i32);
             event.signal = (signal != 0).then_some(signal);
             event.flags = Some(u64::from(fact(FACT_LAST_THREAD)));
         }
-        Kind::Exec if fact(FACT_PATH_KERNEL) => exec(&head, &mut texts, &mut event),
-        Kind::Connect | Kind::Bind | Kind::Listen | Kind::Accept | Kind::Send => socket(&head, &mut texts, &mut event),
-        Kind::IoUring => event.ret = Some(head.ret),
-        _ => {
+        Some(Kind::Signal) => {
             event.ret = Some(head.ret);
-            if fact(FACT_PATH_KERNEL) {
-                let path = texts.base(Slot::PathBase, "path");
-                event.path = Some(if fact(FACT_DETACHED) { path.trim_start_matches('/').to_owned() } else { path });
-                event.path_from = Some("kernel");
-            } else {
-                event.path = texts.argument(Slot::PathBase, Slot::PathArgument, "path");
-                event.path_from = Some("argument");
-            }
-            if fact(FACT_PATH2_TEXT) {
-                let target = texts.bytes(Slot::Path2Argument, "path2");
-                event.path2 = Some(texts.text(target, "path2"));
-            } else if matches!(kind, Kind::Rename | Kind::Link) {
-                event.path2 = texts.argument(Slot::Path2Base, Slot::Path2Argument, "path2");
-            }
+            event.signal = i32::try_from(head.exit_code).ok();
         }
+        Some(Kind::Exec | Kind::Existing) if fact(FACT_PATH_KERNEL) => exec(&head, &mut texts, &mut event),
+        Some(Kind::Connect | Kind::Bind | Kind::Listen | Kind::Accept | Kind::Send) => {
+            socket(&head, &mut texts, &mut event);
+        }
+        Some(Kind::Close) if head.family != 0 => {
+            socket(&head, &mut texts, &mut event);
+            event.ret = None;
+        }
+        Some(Kind::Ptrace | Kind::VmRead | Kind::VmWrite | Kind::Setid) => event.ret = Some(head.ret),
+        _ => named(&head, &mut texts, &mut event),
+    }
+    if kind == Some(Kind::Close) && fact(FACT_SEVERAL_THREADS) {
+        texts.missing.push("tid:several_threads".to_owned());
+    }
+    if head.errors & ERROR_CHANGED != 0 {
+        let field = if head.family == 0 { "path" } else { "remote_addr" };
+        texts.missing.push(format!("{field}:changed_during_call"));
+    }
+    if head.errors & ERROR_TARGET_NAMESPACED != 0 {
+        texts.missing.push("target_pid:of_its_own_namespace".to_owned());
     }
     texts.missing.dedup();
     event.missing = texts.missing;
-    Ok(event)
+    let event = Box::new(event);
+    let record = match (completes, fact(FACT_SUBMITTED)) {
+        (true, _) => Record::Completed(head.request, event),
+        (_, true) => Record::Submitted(head.request, event),
+        (false, false) => Record::Event(event),
+    };
+    Ok((record, head.boot_ns))
+}
+
+/// Where a path was walked to its end without coming to a mount's root, it is a name such as `pipe:` or `memfd:x`.
+fn kernel_path(head: &Head, path: String) -> String {
+    if head.facts & FACT_DETACHED == 0 {
+        return path;
+    }
+    match path.trim_start_matches('/') {
+        // As the links in /proc/PID/fd name them.
+        "" if head.mode & 0o170_000 == 0o010_000 => format!("pipe:[{}]", head.inode),
+        "" if head.mode & 0o170_000 == 0o140_000 => format!("socket:[{}]", head.inode),
+        "" => format!("anonymous:[{}]", head.inode),
+        name => name.to_owned(),
+    }
+}
+
+fn named(head: &Head, texts: &mut Texts<'_>, event: &mut Event) {
+    event.ret = Some(head.ret);
+    let fact = |bit: u32| head.facts & bit != 0;
+    let empty = |slot: Slot| head.lengths[slot as usize] == 0 && head.errors & (1 << slot as u32) == 0;
+    if fact(FACT_PATH_KERNEL) {
+        event.path = Some(kernel_path(head, texts.base(Slot::PathBase, "path")));
+        event.path_from = Some("kernel");
+    } else if !(empty(Slot::PathBase) && empty(Slot::PathArgument)) {
+        event.path = texts.argument(Slot::PathBase, Slot::PathArgument, "path");
+        event.path_from = Some("argument");
+    }
+    if fact(FACT_PATH2_TEXT) {
+        let target = texts.bytes(Slot::Path2Argument, "path2");
+        event.path2 = Some(texts.text(target, "path2"));
+    } else if fact(FACT_PATH2_KERNEL) {
+        event.path2 = Some(texts.base(Slot::Path2Base, "path2"));
+    } else if !(empty(Slot::Path2Base) && empty(Slot::Path2Argument)) {
+        event.path2 = texts.argument(Slot::Path2Base, Slot::Path2Argument, "path2");
+    }
+    if head.family != 0 {
+        event.family = Some(family_name(head.family));
+        event.proto = protocol_name(head);
+    }
+    let later = texts.bytes(Slot::Later, "path_later");
+    if !later.is_empty() {
+        event.path_later = Some(texts.text(later, "path_later"));
+    }
 }
 
 fn exec(head: &Head, texts: &mut Texts<'_>, event: &mut Event) {
     event.ret = Some(0);
     let exe = texts.base(Slot::PathBase, "exe");
-    event.exe = Some(if head.facts & FACT_DETACHED != 0 { exe.trim_start_matches('/').to_owned() } else { exe });
+    event.exe = Some(kernel_path(head, exe));
     let cwd = texts.base(Slot::CwdBase, "cwd");
     let asked = texts.bytes(Slot::Path2Argument, "path");
     let asked = texts.text(asked, "path");
@@ -247,6 +335,7 @@ fn socket(head: &Head, texts: &mut Texts<'_>, event: &mut Event) {
     event.ret = Some(head.ret);
     event.family = Some(family_name(head.family));
     event.proto = protocol_name(head);
+    event.path_later = later_address(texts.bytes(Slot::Later, "remote_addr"));
     if head.facts & FACT_ADDRESS != 0 {
         event.addr_from = Some(if head.facts & FACT_ADDRESS_KERNEL != 0 { "kernel" } else { "argument" });
     }
@@ -262,13 +351,14 @@ fn socket(head: &Head, texts: &mut Texts<'_>, event: &mut Event) {
         event.path_from = event.path.is_some().then_some(event.addr_from).flatten();
         return;
     }
-    let remote_known = head.remote_port != 0 || !is_unspecified(head.remote_addr);
+    let spoken = matches!(head.family, 16 | 17 | 40) && head.facts & FACT_ADDRESS != 0;
+    let remote_known = spoken || head.remote_port != 0 || !is_unspecified(head.remote_addr);
     if remote_known {
-        event.remote_addr = address(head.family, head.remote_addr);
-        event.remote_port = Some(head.remote_port);
+        event.remote_addr = address(head.family, head.remote_addr, head.vsock_port);
+        event.remote_port = (!spoken).then_some(head.remote_port);
     }
     if head.local_port != 0 || !is_unspecified(head.local_addr) {
-        event.local_addr = address(head.family, head.local_addr);
+        event.local_addr = address(head.family, head.local_addr, 0);
         event.local_port = Some(head.local_port);
     }
     // Of a bind that failed only the argument is known, which the kernel half puts on the remote side.
@@ -276,6 +366,20 @@ fn socket(head: &Head, texts: &mut Texts<'_>, event: &mut Event) {
         event.local_addr = event.remote_addr.take();
         event.local_port = event.remote_port.take();
     }
+}
+
+/// A `struct sockaddr` as text: what the call's argument had become when it returned.
+fn later_address(bytes: &[u8]) -> Option<String> {
+    let family = u16::from_ne_bytes([*bytes.first()?, *bytes.get(1)?]);
+    let port = u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?]);
+    let mut raw = [0u8; 16];
+    match family {
+        2 => raw[..4].copy_from_slice(bytes.get(4..8)?),
+        10 => raw.copy_from_slice(bytes.get(8..24)?),
+        _ => return Some(format!("an address of family {}", family_name(family))),
+    }
+    let address = address(family, raw, 0)?;
+    Some(if family == 10 { format!("[{address}]:{port}") } else { format!("{address}:{port}") })
 }
 
 #[cfg(test)]
@@ -297,10 +401,17 @@ mod tests {
         [bytes, &data].concat()
     }
 
+    fn event(bytes: &[u8]) -> Event {
+        match decode(bytes).unwrap().0 {
+            Record::Event(event) => *event,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn components_are_turned_round() {
         let bytes = record(|head| head.facts = FACT_PATH_KERNEL, &[(Slot::PathBase, b"passwd\0etc\0")]);
-        assert_eq!(decode(&bytes).unwrap().path.as_deref(), Some("/etc/passwd"));
+        assert_eq!(event(&bytes).path.as_deref(), Some("/etc/passwd"));
     }
 
     #[test]
@@ -313,7 +424,7 @@ mod tests {
         ] {
             let bytes =
                 record(|head| head.kind = Kind::Delete as u16, &[(Slot::PathBase, base), (Slot::PathArgument, name)]);
-            let event = decode(&bytes).unwrap();
+            let event = event(&bytes);
             assert_eq!(event.path.as_deref(), Some(expected));
             assert_eq!(event.path_from, Some("argument"));
         }
@@ -322,7 +433,7 @@ mod tests {
     #[test]
     fn bytes_that_are_not_text_are_kept_and_named() {
         let bytes = record(|head| head.facts = FACT_PATH_KERNEL, &[(Slot::PathBase, b"a\xffb\n\0")]);
-        let event = decode(&bytes).unwrap();
+        let event = event(&bytes);
         assert_eq!(event.path.as_deref(), Some("/a\\xffb\n"));
         assert_eq!(event.missing, ["path:not_utf8"]);
     }
@@ -349,7 +460,7 @@ mod tests {
             },
             &[],
         );
-        let event = decode(&bytes).unwrap();
+        let event = event(&bytes);
         assert_eq!(event.remote_addr.as_deref(), Some("203.0.113.66"));
         assert_eq!((event.remote_port, event.proto.as_deref()), (Some(8080), Some("tcp")));
     }

@@ -6,24 +6,35 @@
 pub(crate) struct Head {
     pub boot_ns: u64,
     pub cpu_seq: u64,
+    pub first_ns: u64,
+    pub last_ns: u64,
+    pub bytes_out: u64,
+    pub bytes_in: u64,
+    pub request: u64,
+    pub cpu: u32,
+    pub count: u32,
     pub start_ns: u64,
     pub cgroup_id: u64,
     pub ret: i64,
     pub inode: u64,
     pub dev: u64,
     pub flags: u64,
+    pub socket: u64,
     pub child_start_ns: u64,
     pub clone_flags: u64,
-    pub cpu: u32,
+    pub target_start_ns: u64,
+    pub capabilities: u64,
     pub pid: i32,
     pub tid: i32,
     pub ns_pid: i32,
     pub uid: u32,
     pub gid: u32,
+    pub euid: u32,
     pub mnt_ns: u32,
     pub mode: u32,
     pub child_pid: i32,
     pub child_tid: i32,
+    pub target_pid: i32,
     pub exit_code: u32,
     pub errors: u32,
     pub facts: u32,
@@ -33,14 +44,16 @@ pub(crate) struct Head {
     pub protocol: u16,
     pub local_port: u16,
     pub remote_port: u16,
+    pub vsock_port: u32,
     pub local_addr: [u8; 16],
     pub remote_addr: [u8; 16],
     pub comm: [u8; 16],
     pub lengths: [u32; SLOTS],
+    pub zero: u32,
 }
 
 /// How many texts an event has.
-pub(crate) const SLOTS: usize = 7;
+pub(crate) const SLOTS: usize = 9;
 
 /// The texts, in the order in which they follow the head. A base is path components, leaf first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +65,8 @@ pub(crate) enum Slot {
     CwdBase,
     Argv,
     Traceparent,
+    Later,
+    Payload,
 }
 
 pub(crate) const FACT_PATH_KERNEL: u32 = 1 << 0;
@@ -63,12 +78,27 @@ pub(crate) const FACT_ADDRESS: u32 = 1 << 5;
 pub(crate) const FACT_DETACHED: u32 = 1 << 6;
 pub(crate) const FACT_LAST_THREAD: u32 = 1 << 7;
 pub(crate) const FACT_PATH2_TEXT: u32 = 1 << 8;
+pub(crate) const FACT_SUBMITTED: u32 = 1 << 9;
+pub(crate) const FACT_SEVERAL_THREADS: u32 = 1 << 10;
+pub(crate) const FACT_TARGET: u32 = 1 << 11;
+pub(crate) const FACT_CREDENTIALS: u32 = 1 << 12;
+pub(crate) const FACT_BYTES: u32 = 1 << 13;
+pub(crate) const FACT_PATH2_KERNEL: u32 = 1 << 14;
 
+/// How far the bits of "cut off" lie above those of "unreadable".
+pub(crate) const ERROR_CUT_SHIFT: u32 = 10;
 /// Bit of "the environment was too long to be searched for TRACEPARENT to its end".
-pub(crate) const ERROR_ENVIRONMENT_CUT: u32 = 1 << 16;
+pub(crate) const ERROR_ENVIRONMENT_CUT: u32 = 1 << 20;
+/// Bit of "the argument was another one when the call began".
+pub(crate) const ERROR_CHANGED: u32 = 1 << 21;
+/// Bit of "the target's pid is of the caller's own namespace".
+pub(crate) const ERROR_TARGET_NAMESPACED: u32 = 1 << 22;
+/// The kind of a record that only completes an earlier one.
+pub(crate) const EVENT_COMPLETED: u16 = 63;
 
 /// The causes of loss, in the order of the kernel's counters.
-pub(crate) const LOSS_CAUSES: [&str; 4] = ["ring_full", "scratch_busy", "not_inherited", "compat_syscall"];
+pub(crate) const LOSS_CAUSES: [&str; 6] =
+    ["ring_full", "reserve", "scratch_busy", "not_inherited", "compat_syscall", "map_full"];
 
 impl Head {
     /// Reads a head from the front of a record.
@@ -107,24 +137,35 @@ mod tests {
         same_offset!(
             boot_ns,
             cpu_seq,
+            first_ns,
+            last_ns,
+            bytes_out,
+            bytes_in,
+            request,
+            cpu,
+            count,
             start_ns,
             cgroup_id,
             ret,
             inode,
             dev,
             flags,
+            socket,
             child_start_ns,
             clone_flags,
-            cpu,
+            target_start_ns,
+            capabilities,
             pid,
             tid,
             ns_pid,
             uid,
             gid,
+            euid,
             mnt_ns,
             mode,
             child_pid,
             child_tid,
+            target_pid,
             exit_code,
             errors,
             facts,
@@ -134,10 +175,12 @@ mod tests {
             protocol,
             local_port,
             remote_port,
+            vsock_port,
             local_addr,
             remote_addr,
             comm,
-            lengths
+            lengths,
+            zero
         );
         assert_eq!(event.iter().count(), seen, "event.h has a field that the mirror lacks");
     }

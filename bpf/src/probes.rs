@@ -1,9 +1,11 @@
 //! Loads and attaches the eBPF programs, and drains their ring buffer.
 
 use crate::layout::LOSS_CAUSES;
+use crate::plan::{self, Plan};
 use crate::skeleton::{ArgusSkel, ArgusSkelBuilder, types};
 use argus_schemas::events::Kind;
-use argus_schemas::manifest::{Coverage, Probe, Uncovered};
+use argus_schemas::manifest::{Coverage, Probe};
+use libbpf_rs::btf::{Btf, BtfType};
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{ErrorKind, MapCore, MapFlags, OpenObject, PrintLevel, RingBuffer, RingBufferBuilder};
 use std::cell::RefCell;
@@ -80,15 +82,8 @@ pub struct Probes {
     ring: RingBuffer<'static>,
     batch: Rc<RefCell<Batch>>,
     skeleton: ArgusSkel<'static>,
+    plan: Plan,
 }
-
-const HOOKS: [&str; 5] = [
-    "tp_btf/sched_process_fork",
-    "tp_btf/sched_process_exec",
-    "tp_btf/sched_process_exit",
-    "tp_btf/sys_enter",
-    "tp_btf/sys_exit",
-];
 
 const SEED: u32 = 1;
 
@@ -106,11 +101,35 @@ impl Probes {
         let memory: &'static mut MaybeUninit<OpenObject> = Box::leak(Box::new(MaybeUninit::uninit()));
         let mut open = ArgusSkelBuilder::default().open(memory).map_err(refused("opening the object"))?;
         let cpus = libbpf_rs::num_possible_cpus().map_err(refused("counting processors"))?;
-        open.maps
-            .scratches
-            .set_max_entries(u32::try_from(cpus).unwrap_or(u32::MAX))
-            .map_err(refused("sizing a map"))?;
+        let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
+        for map in [
+            &mut open.maps.scratches,
+            &mut open.maps.interrupt_scratches,
+            &mut open.maps.sweep_scratches,
+            &mut open.maps.sequences,
+        ] {
+            map.set_max_entries(cpus).map_err(refused("sizing a map"))?;
+        }
+        if let Some(data) = open.maps.data_data.as_mut() {
+            data.ring_bytes = u64::from(ring_bytes);
+        }
+        if let Some(data) = open.maps.bss_data.as_mut() {
+            data.recorder = std::process::id() as i32;
+        }
         open.maps.ring.set_max_entries(ring_bytes).map_err(refused("sizing the ring"))?;
+        let kernel = Btf::from_vmlinux().map_err(refused("reading the kernel's types"))?;
+        let plan = plan::choose(&|name| kernel.type_by_name::<BtfType<'_>>(name).is_some());
+        for mut program in open.open_object_mut().progs_mut() {
+            if plan.optional.iter().any(|name| *name == program.name()) {
+                program.set_autoload(true);
+            }
+        }
+        // These are jumped to by the program at a system call's end, not attached.
+        for mut program in open.open_object_mut().progs_mut() {
+            if program.name().to_string_lossy().starts_with("end_") {
+                program.set_autoattach(false);
+            }
+        }
         let mut skeleton = open.load().map_err(refused("loading them"))?;
         skeleton.attach().map_err(refused("attaching them"))?;
 
@@ -127,46 +146,17 @@ impl Probes {
             })
             .map_err(refused("opening the ring"))?;
         let ring = builder.build().map_err(refused("opening the ring"))?;
-        Ok(Probes { ring, batch, skeleton })
+        Ok(Probes { ring, batch, skeleton, plan })
     }
 
-    /// What attached: under this plan all of it, or [`Probes::load`] had failed.
-    pub fn probes(&self) -> Vec<Probe> {
-        HOOKS
-            .iter()
-            .map(|hook| Probe { hook: (*hook).to_owned(), plan: "syscalls".to_owned(), attached: true, reason: None })
-            .collect()
+    /// Every program, and what became of it.
+    pub fn probes(&self) -> &[Probe] {
+        &self.plan.probes
     }
 
     /// What these programs can and cannot see.
-    pub fn coverage(&self) -> Coverage {
-        let uncovered = |what: &str, facets: &[&str], reason: &str| Uncovered {
-            what: what.to_owned(),
-            facets: facets.iter().map(|facet| (*facet).to_owned()).collect(),
-            reason: reason.to_owned(),
-        };
-        Coverage {
-            kinds: Kind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect(),
-            uncovered: vec![
-                uncovered(
-                    "names changed through file descriptors (fchmod, fchown, ftruncate, fsetxattr)",
-                    &["permission"],
-                    "only calls that name a path are recorded; the descriptor's open is",
-                ),
-                uncovered("names made by mknod (FIFOs, devices)", &[], "no probe of this version records it"),
-                uncovered("system calls of 32-bit programs", &[], "only calls by the 64-bit table are read"),
-                uncovered(
-                    "operations submitted through io_uring",
-                    &[],
-                    "setting up a ring is recorded (kind io_uring); where none was, none was used",
-                ),
-                uncovered(
-                    "mounts, signals, ptrace, changes of user, memory maps",
-                    &[],
-                    "no probe of this version records them",
-                ),
-            ],
-        }
+    pub fn coverage(&self) -> &Coverage {
+        &self.plan.coverage
     }
 
     /// While on, what the calling process's main thread forks is followed from its first executed program on.
@@ -199,6 +189,36 @@ impl Probes {
         }
     }
 
+    /// Makes the kernel send the repeats that threads which have fallen idle still hold back.
+    ///
+    /// # Errors
+    /// When the kernel refuses to run the iterator.
+    pub fn sweep(&self) -> Result<(), ProbeError> {
+        self.walk(self.skeleton.links.sweep_folds.as_ref())
+    }
+
+    /// Makes it send, besides, the byte counts of everything that is still open. For the end of a capture.
+    ///
+    /// # Errors
+    /// When the kernel refuses to run an iterator.
+    pub fn sweep_all(&self) -> Result<(), ProbeError> {
+        self.sweep()?;
+        self.walk(self.skeleton.links.sweep_uses.as_ref())
+    }
+
+    fn walk(&self, link: Option<&libbpf_rs::Link>) -> Result<(), ProbeError> {
+        let Some(link) = link else { return Ok(()) };
+        let doing = "asking for what threads hold back";
+        let mut walk = libbpf_rs::Iter::new(link).map_err(refused(doing))?;
+        // The programs print nothing: reading to the end is what runs them over every task.
+        std::io::copy(&mut walk, &mut std::io::sink()).map_err(|error| ProbeError::Refused {
+            doing,
+            said: said(),
+            source: error.into(),
+        })?;
+        Ok(())
+    }
+
     /// Followed threads that are alive now.
     pub fn live_threads(&self) -> u64 {
         let Some(data) = self.skeleton.maps.bss_data.as_ref() else { return 0 };
@@ -219,11 +239,20 @@ impl Probes {
             .collect()
     }
 
-    /// Waits at most `timeout` for records, then hands at most a batch of them to `sink`, in order of arrival.
+    /// How many events of each kind found the ring too full, so far.
+    pub fn lost_kinds(&self) -> Vec<(Kind, u64)> {
+        let Some(data) = self.skeleton.maps.bss_data.as_ref() else { return Vec::new() };
+        // SAFETY: as in live_threads.
+        let count = |kind: Kind| unsafe { std::ptr::read_volatile(&raw const data.lost_kinds[kind as usize]) };
+        Kind::ALL.into_iter().map(|kind| (kind, count(kind))).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Waits at most `timeout` for records, then hands at most a batch of them to `sink`, in order of arrival. Returns
+    /// how many there were.
     ///
     /// # Errors
     /// When the ring cannot be read.
-    pub fn poll(&mut self, timeout: Duration, sink: &mut dyn FnMut(&[u8])) -> Result<(), ProbeError> {
+    pub fn poll(&mut self, timeout: Duration, sink: &mut dyn FnMut(&[u8])) -> Result<usize, ProbeError> {
         let mut taken = self.ring.consume_raw_n(BATCH);
         if taken == 0 && !timeout.is_zero() {
             let mut wait = libc::pollfd { fd: self.ring.epoll_fd(), events: libc::POLLIN, revents: 0 };
@@ -242,8 +271,9 @@ impl Probes {
             sink(&batch.bytes[start..*end]);
             start = *end;
         }
+        let count = batch.ends.len();
         batch.bytes.clear();
         batch.ends.clear();
-        Ok(())
+        Ok(count)
     }
 }

@@ -18,7 +18,7 @@ pub fn doctor(arguments: &DoctorArguments) -> Result<u8> {
             "kernel": kernel, "lockdown": lockdown, "btf": btf, "root": root, "works": loaded.is_ok(),
             "error": loaded.as_ref().err().map(ToString::to_string),
             "probes": loaded.as_ref().map(Probes::probes).unwrap_or_default(),
-            "coverage": loaded.as_ref().map(Probes::coverage).unwrap_or_default(),
+            "coverage": loaded.as_ref().map(|probes| probes.coverage().clone()).unwrap_or_default(),
         });
         println!("{answer:#}");
         return Ok(if loaded.is_ok() { 0 } else { 2 });
@@ -30,9 +30,12 @@ pub fn doctor(arguments: &DoctorArguments) -> Result<u8> {
     match loaded {
         Ok(probes) => {
             for probe in probes.probes() {
-                println!("probe       {} attached (plan {})", probe.hook, probe.plan);
+                match &probe.reason {
+                    None => println!("probe       {} attached (plan {})", probe.hook, probe.plan),
+                    Some(why) => println!("probe       {} not attached: {why}", probe.hook),
+                }
             }
-            for gap in probes.coverage().uncovered {
+            for gap in &probes.coverage().uncovered {
                 println!("unseen      {}: {}", gap.what, gap.reason);
             }
             println!("\nargus-capture run works here.");

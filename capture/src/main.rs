@@ -9,6 +9,7 @@ mod error;
 mod gaps;
 mod launch;
 mod receiver;
+mod requests;
 mod run;
 mod tables;
 

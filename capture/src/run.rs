@@ -7,10 +7,11 @@ use crate::error::{Error, Result};
 use crate::gaps::Gaps;
 use crate::launch::{Identity, start};
 use crate::receiver::Receiver;
+use crate::requests::Requests;
 use crate::tables::Table;
-use argus_bpf::{Probes, decode};
+use argus_bpf::{Probes, Record, decode};
 use argus_schemas::case::{CaseLayout, FORMAT_VERSION};
-use argus_schemas::events::Kind;
+use argus_schemas::events::{Event, Kind};
 use argus_schemas::manifest::{End, Host, Manifest, ProcessKey, SpanLineCounts};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::ffi::OsString;
@@ -24,6 +25,10 @@ const SEGMENT_ROWS: usize = 262_144;
 
 /// A segment is closed this long after its first row, so that a killed capture loses little.
 const SEGMENT_AGE: Duration = Duration::from_secs(5);
+
+/// How often threads that have fallen idle are asked for the repeats that they hold back: half of the second that no
+/// fold may exceed.
+const SWEEP: Duration = Duration::from_millis(500);
 
 /// The ring between kernel and this program: 3 million opens in a row at full speed fit through it without a loss.
 const RING_BYTES: u32 = 64 << 20;
@@ -64,24 +69,38 @@ struct Recorder {
     segment: u32,
     next_event_id: u64,
     gaps: Gaps,
+    requests: Requests,
     undecoded: u64,
-    began: u64,
 }
 
 impl Recorder {
     fn take(&mut self, bytes: &[u8], child: i32) {
-        let Ok(mut event) = decode(bytes) else {
+        let Ok((record, recorded_ns)) = decode(bytes) else {
             self.undecoded += 1;
             return;
         };
-        event.event_id = self.next_event_id;
-        self.next_event_id += 1;
-        self.gaps.take(event.cpu, event.cpu_seq, event.boot_ns, self.began);
+        if let Record::Event(event) | Record::Submitted(_, event) = &record {
+            self.gaps.take(event.cpu, event.cpu_seq, recorded_ns);
+        }
+        let Some(mut event) = self.requests.take(record) else { return };
         if event.kind == Some(Kind::Fork) && event.child_pid == Some(child) && self.case.manifest.root.is_none() {
             self.case.manifest.root = event.child_start_ns.map(|start_ns| ProcessKey { pid: child, start_ns });
         }
+        self.push(&mut event);
+    }
+
+    fn push(&mut self, event: &mut Event) {
+        event.event_id = self.next_event_id;
+        self.next_event_id += 1;
         self.first_row.get_or_insert_with(Instant::now);
-        self.table.push_event(&event);
+        self.table.push_event(event);
+    }
+
+    /// Writes the requests whose results never came.
+    fn end_requests(&mut self) {
+        for mut event in self.requests.finish() {
+            self.push(&mut event);
+        }
     }
 
     fn segment_is_due(&self) -> bool {
@@ -117,8 +136,8 @@ pub fn run(arguments: &RunArguments) -> Result<u8> {
         span_socket: None,
         root: None,
         clock_pairs: vec![pair],
-        probes: probes.probes(),
-        coverage: probes.coverage(),
+        probes: probes.probes().to_vec(),
+        coverage: probes.coverage().clone(),
         losses: Vec::new(),
         span_lines: SpanLineCounts::default(),
         files: Vec::new(),
@@ -155,10 +174,11 @@ pub fn run(arguments: &RunArguments) -> Result<u8> {
         segment: 0,
         next_event_id: 1,
         gaps: Gaps::default(),
+        requests: Requests::default(),
         undecoded: 0,
-        began: pair.boot_ns,
     };
     let mut status: Option<ExitStatus> = None;
+    let mut swept = Instant::now();
     let reason = loop {
         // Read before the ring is: whoever sees no live thread has that thread's last event already in the ring.
         let live = probes.live_threads();
@@ -170,6 +190,10 @@ pub fn run(arguments: &RunArguments) -> Result<u8> {
             taken += 1;
             recorder.take(bytes, pid);
         })?;
+        if swept.elapsed() >= SWEEP {
+            probes.sweep()?;
+            swept = Instant::now();
+        }
         if recorder.segment_is_due() {
             recorder.close_segment()?;
         }
@@ -184,6 +208,9 @@ pub fn run(arguments: &RunArguments) -> Result<u8> {
         if let Some(reason) = over
             && taken == 0
         {
+            // What still runs goes on unrecorded; what it has done so far is counted.
+            probes.sweep_all()?;
+            while probes.poll(Duration::ZERO, &mut |bytes| recorder.take(bytes, pid))? > 0 {}
             break reason;
         }
     };
@@ -200,6 +227,7 @@ fn finish(
     reason: &str,
     exit_code: Option<i32>,
 ) -> Result<()> {
+    recorder.end_requests();
     recorder.close_segment()?;
     let mut case = recorder.case;
     let journal = case.layout.span_journal();
@@ -216,7 +244,9 @@ fn finish(
     let end = clock::pair();
     let mut counted = probes.losses();
     counted.push(("undecoded".to_owned(), recorder.undecoded));
-    case.manifest.losses = recorder.gaps.finish(&counted, end.boot_ns);
+    let kinds: Vec<String> = probes.lost_kinds().iter().map(|(kind, _)| kind.as_str().to_owned()).collect();
+    let began = case.manifest.clock_pairs.first().map_or(0, |pair| pair.boot_ns);
+    case.manifest.losses = recorder.gaps.losses(&counted, &kinds, began, end.boot_ns);
     case.manifest.losses.extend(said.lost);
     case.manifest.span_lines = said.counts;
     case.manifest.clock_pairs.push(end);

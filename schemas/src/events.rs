@@ -42,13 +42,56 @@ pub enum Kind {
     Accept = 17,
     /// A datagram was sent to an address that the call itself named.
     Send = 18,
-    /// An io_uring was set up: work done through it may be unseen under the `syscalls` plan.
+    /// An io_uring was set up.
     IoUring = 19,
+    /// A process let go of a file or socket that it had used, or one of its uses ended otherwise (the process executed
+    /// another program, ended, or told the recorder of another call): `bytes_in` and `bytes_out` are what went through it
+    /// between `boot_ns` and `last_ns`, in `count` calls. Of TCP: the connection ended, with the kernel's own counts; `flags` is 1
+    /// where it had been accepted.
+    Close = 20,
+    /// A device, FIFO or socket was made by name.
+    Mknod = 21,
+    /// Something was mounted, moved or changed at `path`; `path2` is the source.
+    Mount = 22,
+    /// A mount was removed.
+    Unmount = 23,
+    /// The root directory was changed (chroot, pivot_root).
+    Chroot = 24,
+    /// Namespaces were left for new ones (unshare) or entered (setns); `flags` are the CLONE_NEW bits.
+    Namespace = 25,
+    /// A signal was sent to another process, `target_pid`; `signal` is its number.
+    Signal = 26,
+    /// Another process was attached to or written to by ptrace; `flags` is the request.
+    Ptrace = 27,
+    /// Another process's memory was read.
+    VmRead = 28,
+    /// Another process's memory was written.
+    VmWrite = 29,
+    /// User, group or capabilities changed, or were refused; `uid`, `euid` and `capabilities` are those after.
+    Setid = 30,
+    /// A file without a name was made in memory.
+    Memfd = 31,
+    /// A file, or memory without one, was mapped to be executed; `flags` are the protection bits.
+    MmapExec = 32,
+    /// A pipe or a pair of sockets was made; `inode` tells it from others.
+    Pipe = 33,
+    /// A descriptor was passed through a Unix socket; `path` is what it stands for.
+    FdSend = 34,
+    /// A descriptor was received so, or taken out of another process.
+    FdReceive = 35,
+    /// An extended attribute (ACLs and file capabilities are among them) was set or removed.
+    Setxattr = 36,
+    /// A name server answered: `host` is the name, `answers` the addresses.
+    Dns = 37,
+    /// A client named the server (`host`) in the first packet of TLS.
+    TlsName = 38,
+    /// A process that began before the capture; its parent is `target_pid`.
+    Existing = 39,
 }
 
 impl Kind {
     /// Every kind, in the order of its number.
-    pub const ALL: [Kind; 19] = [
+    pub const ALL: [Kind; 39] = [
         Kind::Fork,
         Kind::Exec,
         Kind::Exit,
@@ -68,6 +111,26 @@ impl Kind {
         Kind::Accept,
         Kind::Send,
         Kind::IoUring,
+        Kind::Close,
+        Kind::Mknod,
+        Kind::Mount,
+        Kind::Unmount,
+        Kind::Chroot,
+        Kind::Namespace,
+        Kind::Signal,
+        Kind::Ptrace,
+        Kind::VmRead,
+        Kind::VmWrite,
+        Kind::Setid,
+        Kind::Memfd,
+        Kind::MmapExec,
+        Kind::Pipe,
+        Kind::FdSend,
+        Kind::FdReceive,
+        Kind::Setxattr,
+        Kind::Dns,
+        Kind::TlsName,
+        Kind::Existing,
     ];
 
     /// The text in the `kind` column.
@@ -92,7 +155,32 @@ impl Kind {
             Kind::Accept => "accept",
             Kind::Send => "send",
             Kind::IoUring => "io_uring",
+            Kind::Close => "close",
+            Kind::Mknod => "mknod",
+            Kind::Mount => "mount",
+            Kind::Unmount => "unmount",
+            Kind::Chroot => "chroot",
+            Kind::Namespace => "namespace",
+            Kind::Signal => "signal",
+            Kind::Ptrace => "ptrace",
+            Kind::VmRead => "vm_read",
+            Kind::VmWrite => "vm_write",
+            Kind::Setid => "setid",
+            Kind::Memfd => "memfd",
+            Kind::MmapExec => "mmap_exec",
+            Kind::Pipe => "pipe",
+            Kind::FdSend => "fd_send",
+            Kind::FdReceive => "fd_receive",
+            Kind::Setxattr => "setxattr",
+            Kind::Dns => "dns",
+            Kind::TlsName => "tls_name",
+            Kind::Existing => "existing",
         }
+    }
+
+    /// The kind of a text in the `kind` column.
+    pub fn from_text(text: &str) -> Option<Kind> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
     /// The kind of a number on the wire between kernel and user space.
@@ -193,6 +281,13 @@ pub const COLUMNS: &[Column] = &[
     optional("clone_flags", U64),
     optional("exit_code", I32),
     optional("signal", I32),
+    optional("path_later", Text),
+    optional("socket", U64),
+    optional("target_pid", I32),
+    optional("target_start_ns", U64),
+    optional("euid", U32),
+    optional("capabilities", U64),
+    optional("answers", TextList),
     optional("count", U32),
     optional("last_ns", U64),
     optional("missing", TextList),
@@ -204,7 +299,8 @@ pub const COLUMNS: &[Column] = &[
 pub struct Event {
     /// Unique in the case; what reports cite.
     pub event_id: u64,
-    /// When it was recorded, CLOCK_BOOTTIME nanoseconds: at a call's return, where it is a call.
+    /// When it happened, CLOCK_BOOTTIME nanoseconds: at a call's return, where it is a call; of folded repeats and uses,
+    /// when they began.
     pub boot_ns: u64,
     /// The processor that recorded it.
     pub cpu: u16,
@@ -284,8 +380,23 @@ pub struct Event {
     pub clone_flags: Option<u64>,
     /// Exit: the code.
     pub exit_code: Option<i32>,
-    /// Exit: the signal that ended it.
+    /// Exit: the signal that ended it. Signal: the one that was sent.
     pub signal: Option<i32>,
+    /// What the call's argument said when it returned, where that is not what it said when it began: another thread
+    /// was rewriting it. `path` or the peer is what it said at first.
+    pub path_later: Option<String>,
+    /// The kernel's cookie of the socket: the same in every event on it, never used again.
+    pub socket: Option<u64>,
+    /// The other process: of a signal, ptrace, memory access; the peer of a Unix socket; the parent of an existing one.
+    pub target_pid: Option<i32>,
+    /// Its start.
+    pub target_start_ns: Option<u64>,
+    /// The effective user, on exec and setid.
+    pub euid: Option<u32>,
+    /// The effective capabilities as bits, likewise.
+    pub capabilities: Option<u64>,
+    /// The addresses that a name server told.
+    pub answers: Option<Vec<String>>,
     /// How many events the probe folded into this one.
     pub count: Option<u32>,
     /// When the last of them was.

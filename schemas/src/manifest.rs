@@ -92,6 +92,9 @@ pub struct Coverage {
     pub uncovered: Vec<Uncovered>,
 }
 
+/// What [`Uncovered::what`] says where a capture saw nothing of what went through an io_uring.
+pub const IO_URING_UNSEEN: &str = "operations submitted through io_uring";
+
 /// Something that this capture could not see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Uncovered {
@@ -106,17 +109,33 @@ pub struct Uncovered {
 /// Events that happened and were not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
-    /// `ring_full`, `map_full`, `sequence_gap`, `span_socket`, ...
+    /// `sequence_gap` (the ring between kernel and recorder was full, or full but for the room that rare events keep),
+    /// `map_full`, `scratch_busy`, `not_inherited`, `compat_syscall`, `span_socket`, `disk_full`, ...
     pub cause: String,
     /// How many, as far as known.
     pub count: u64,
     /// The CPU, where the loss is one CPU's.
     pub cpu: Option<u16>,
+    /// The kinds of event that may be among them; empty: any kind.
+    #[serde(default)]
+    pub kinds: Vec<String>,
     /// Not before this instant.
     pub from_boot_ns: u64,
     /// Not after this instant.
     pub to_boot_ns: u64,
 }
+
+impl Loss {
+    /// Whether events that say that something of these kinds was done may be among what was lost, or events without
+    /// which nobody could say who did it.
+    pub fn may_hide(&self, kinds: &[&str]) -> bool {
+        let matters = |kind: &String| kinds.contains(&kind.as_str()) || TREE.contains(&kind.as_str());
+        self.kinds.is_empty() || self.kinds.iter().any(matters)
+    }
+}
+
+/// The kinds that the process tree is built from.
+const TREE: [&str; 2] = ["fork", "exec"];
 
 /// How span-log lines fared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

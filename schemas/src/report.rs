@@ -181,6 +181,10 @@ pub enum Facet {
     Listen,
     NameLookup,
     Ipc,
+    /// Rights, mounts, namespaces and root directories changed.
+    Privilege,
+    /// Another process was signalled, traced, or its memory read or written.
+    Signal,
 }
 
 impl Facet {
@@ -197,6 +201,8 @@ impl Facet {
             Facet::Listen => "listen",
             Facet::NameLookup => "name_lookup",
             Facet::Ipc => "ipc",
+            Facet::Privilege => "privilege",
+            Facet::Signal => "signal",
         }
     }
 
@@ -213,6 +219,8 @@ impl Facet {
             Facet::Listen => "listened on",
             Facet::NameLookup => "asked the name server",
             Facet::Ipc => "talked to local socket",
+            Facet::Privilege => "changed its rights or its view of the system:",
+            Facet::Signal => "reached into",
         }
     }
 }
@@ -246,8 +254,14 @@ pub struct Effect {
     pub outcome: String,
     /// More, where it helps: the new name of a rename, the command line of an exec.
     pub detail: Option<String>,
-    /// How often.
+    /// How often. 0: only bytes are known to have gone through it, by way of a descriptor that something else had opened.
     pub count: u64,
+    /// Bytes written or sent, where they were counted.
+    #[serde(default)]
+    pub bytes_out: Option<u64>,
+    /// Bytes read or received, likewise.
+    #[serde(default)]
+    pub bytes_in: Option<u64>,
     /// Nanoseconds since the case's start.
     pub first_ns: u64,
     /// Likewise.

@@ -254,6 +254,7 @@ impl Assembler {
             }),
             Line::Lost { count, from_boot_ns, to_boot_ns } => self.assembled.lost.push(Loss {
                 cause: "span_socket".to_owned(),
+                kinds: Vec::new(),
                 count,
                 cpu: None,
                 from_boot_ns,

@@ -3,6 +3,7 @@
 use super::claims::Claims;
 use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
 use crate::error::Result;
+use argus_schemas::manifest::ProcessKey;
 use argus_schemas::verdicts::Verdict;
 use polars::prelude::*;
 use std::collections::HashMap;
@@ -12,7 +13,8 @@ use std::collections::HashMap;
 /// # Errors
 /// What polars fails with.
 pub fn verdicts(events: &LazyFrame, ledger: &Ledger, claims: &Claims) -> Result<DataFrame> {
-    let (steps, classes) = steps(ledger)?;
+    let (steps, mut classes) = steps(ledger)?;
+    let lasting = lasting(events, ledger, &mut classes)?;
     let classes = class_table(&classes, claims)?;
     let (pids, starts): (Vec<i32>, Vec<u64>) = ledger.separate().map(|key| (key.pid, key.start_ns)).unzip();
     let separate = df!("pid" => pids, "start_ns" => starts)?.lazy().with_column(lit(true).alias("separate"));
@@ -42,8 +44,13 @@ pub fn verdicts(events: &LazyFrame, ledger: &Ledger, claims: &Claims) -> Result<
 
     // An event that no step covers is the recorder's own: the last class.
     let outside = IdxSize::try_from(classes.height().saturating_sub(1)).unwrap_or(IdxSize::MAX);
-    let class: IdxCa =
-        joined.column("class")?.u32()?.iter().map(|class| Some(class.unwrap_or(outside))).collect_ca("class".into());
+    let class: IdxCa = joined
+        .column("event_id")?
+        .u64()?
+        .iter()
+        .zip(joined.column("class")?.u32()?.iter())
+        .map(|(id, class)| Some(id.and_then(|id| lasting.get(&id).copied()).or(class).unwrap_or(outside)))
+        .collect_ca("class".into());
     let mut verdicts = classes.take(&class)?;
     let late: BooleanChunked = joined
         .column("boot_ns")?
@@ -55,6 +62,50 @@ pub fn verdicts(events: &LazyFrame, ledger: &Ledger, claims: &Claims) -> Result<
     verdicts.with_column(late.into_column())?;
     verdicts.with_column(joined.column("event_id")?.clone())?;
     Ok(verdicts.select(argus_schemas::verdicts::COLUMNS.iter().map(|column| column.name))?)
+}
+
+/// What is no instant: repeats that were folded, bytes that went through a file for a while, perhaps by several threads.
+/// Where the owner changed meanwhile, the class of what can be said of all of it; by event id.
+fn lasting(events: &LazyFrame, ledger: &Ledger, classes: &mut Vec<Ownership>) -> Result<HashMap<u64, u32>> {
+    let several = col("missing").list().contains(lit("tid:several_threads"), false).fill_null(lit(false));
+    let found = events
+        .clone()
+        .filter(col("last_ns").is_not_null())
+        .select([
+            col("event_id"),
+            col("pid"),
+            col("start_ns"),
+            col("tid"),
+            col("boot_ns"),
+            col("last_ns"),
+            several.alias("several"),
+        ])
+        .collect()?;
+    let (id, pid, tid) = (found.column("event_id")?.u64()?, found.column("pid")?.i32()?, found.column("tid")?.i32()?);
+    let (start, first, last) =
+        (found.column("start_ns")?.u64()?, found.column("boot_ns")?.u64()?, found.column("last_ns")?.u64()?);
+    let several = found.column("several")?.bool()?;
+    let mut numbers: HashMap<Ownership, u32> = HashMap::new();
+    let mut changed = HashMap::new();
+    for row in 0..found.height() {
+        let (Some(id), Some(pid), Some(start_ns), Some(tid), Some(first), Some(last)) =
+            (id.get(row), pid.get(row), start.get(row), tid.get(row), first.get(row), last.get(row))
+        else {
+            continue;
+        };
+        let thread = (!several.get(row).unwrap_or(false)).then_some(tid);
+        let owners = ledger.between(ProcessKey { pid, start_ns }, thread, first, last.max(first));
+        if owners.len() < 2 {
+            continue;
+        }
+        let ownership = Ownership::of_all(&owners);
+        let number = *numbers.entry(ownership).or_insert_with_key(|ownership| {
+            classes.push(ownership.clone());
+            u32::try_from(classes.len() - 1).unwrap_or(u32::MAX)
+        });
+        changed.insert(id, number);
+    }
+    Ok(changed)
 }
 
 /// The steps as a frame, each with the number of its class; and the classes, each once.

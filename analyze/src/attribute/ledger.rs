@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// In place of a thread id: all threads of a process have one owner.
 pub const EVERY_THREAD: i32 = 0;
 
+/// Why nobody owns what was done partly in a call and partly outside any.
+const ACROSS: &str = "it reaches across the begin or end of a call";
+
 /// Who owns. Spans are given by their place in the case's list.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Holder {
@@ -56,6 +59,24 @@ impl Ownership {
             }
             (None, _) => Self::unknown("no call is a candidate"),
         }
+    }
+
+    /// What can be said of something that was done piecemeal while several held it.
+    pub fn of_all(owners: &[&Ownership]) -> Self {
+        if let [only] = owners {
+            return (*only).clone();
+        }
+        let mut spans = BTreeSet::new();
+        for owner in owners {
+            match &owner.holder {
+                Holder::Span(span) => drop(spans.insert(*span)),
+                Holder::Several(several) => spans.extend(several),
+                Holder::Agent(_) | Holder::Unknown(_) => return Self::unknown(ACROSS),
+            }
+        }
+        // The same span on several bases: the weakest is what all of it rests on.
+        let weakest = owners.iter().filter_map(|owner| owner.basis).min();
+        Self::of_candidates(spans, weakest.unwrap_or(Basis::Window))
     }
 
     /// What a child has of it: whatever made the parent's thread a span's, the child descends from it.
@@ -113,6 +134,25 @@ impl Ledger {
         let steps = self.steps.get(&self.key(process, tid))?;
         let after = steps.partition_point(|step| step.from_ns <= boot_ns);
         after.checked_sub(1).map(|index| &steps[index].ownership)
+    }
+
+    /// Every owner of a thread from one instant to another, both inclusive, each once; of all threads of the process
+    /// where no thread is given.
+    pub fn between(&self, process: ProcessKey, tid: Option<i32>, from_ns: u64, to_ns: u64) -> Vec<&Ownership> {
+        let (first, last) = match tid {
+            Some(tid) => (self.key(process, tid), self.key(process, tid)),
+            None => ((process, i32::MIN), (process, i32::MAX)),
+        };
+        let mut owners: Vec<&Ownership> = Vec::new();
+        for steps in self.steps.range(first..=last).map(|(_, steps)| steps) {
+            let begin = steps.partition_point(|step| step.from_ns <= from_ns).saturating_sub(1);
+            for step in steps[begin..].iter().take_while(|step| step.from_ns <= to_ns) {
+                if !owners.contains(&&step.ownership) {
+                    owners.push(&step.ownership);
+                }
+            }
+        }
+        owners
     }
 
     /// Every interval: process, thread (or [`EVERY_THREAD`]), and its steps in order of time.

@@ -2,7 +2,7 @@
 //! truth is known, in which no call may ever be blamed for what another did.
 
 use super::claims::Claims;
-use super::ledger::{EVERY_THREAD, Holder, Ledger};
+use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
 use super::{join, walk};
 use crate::forest::{Forest, Row, grow};
 use crate::judge::testing::manifest;
@@ -344,6 +344,7 @@ fn marks_after_a_loss_are_needed_anew() {
         .mark(1_000, AGENT, AGENT, Some("A"))
         .mark(3_000, AGENT, AGENT, Some("B"));
     scene.manifest.losses.push(Loss {
+        kinds: Vec::new(),
         cause: "span_socket".to_owned(),
         count: 3,
         cpu: None,
@@ -504,21 +505,34 @@ fn no_random_run_blames_the_wrong_call() {
 }
 
 /// What the join must give, worked out one event at a time over every interval.
-fn oracle(ledger: &Ledger, claims: &Claims, pid: i32, tid: i32, at: u64) -> (Option<String>, &'static str, bool) {
+/// `last`: of what lasted, until when.
+fn oracle(
+    ledger: &Ledger,
+    claims: &Claims,
+    (pid, tid): (i32, i32),
+    at: u64,
+    last: Option<u64>,
+) -> (Option<String>, &'static str, bool) {
     let separate = ledger.separate().any(|process| process == key(pid));
     let thread = if separate { tid } else { EVERY_THREAD };
-    let step = ledger
-        .intervals()
-        .filter(|(process, interval, _)| *process == key(pid) && *interval == thread)
-        .flat_map(|(_, _, steps)| steps)
-        .filter(|step| step.from_ns <= at)
-        .max_by_key(|step| step.from_ns);
-    let Some(step) = step else { return (None, "outside", false) };
-    match &step.ownership.holder {
+    let at_instant = |at: u64| {
+        ledger
+            .intervals()
+            .filter(|(process, interval, _)| *process == key(pid) && *interval == thread)
+            .flat_map(|(_, _, steps)| steps)
+            .filter(|step| step.from_ns <= at)
+            .max_by_key(|step| step.from_ns)
+            .map(|step| &step.ownership)
+    };
+    let Some(first) = at_instant(at) else { return (None, "outside", false) };
+    let mut held: Vec<&Ownership> = (at..=last.unwrap_or(at)).filter_map(at_instant).collect();
+    held.dedup();
+    let ownership = if held.iter().any(|other| *other != first) { Ownership::of_all(&held) } else { first.clone() };
+    match ownership.holder {
         Holder::Span(span) => (
-            Some(claims.span(*span).span_id.clone()),
+            Some(claims.span(span).span_id.clone()),
             "attributed",
-            claims.span(*span).end_boot_ns.is_some_and(|end| at > end),
+            claims.span(span).end_boot_ns.is_some_and(|end| at > end),
         ),
         Holder::Several(_) => (None, "ambiguous", false),
         Holder::Agent(span) => (span.map(|span| claims.span(span).span_id.clone()), "runtime", false),
@@ -543,28 +557,34 @@ fn the_join_equals_the_naive_oracle() {
         for (number, event) in events.iter_mut().enumerate() {
             event.0 = 10_000 - number as u64;
         }
+        let lasts: Vec<Option<u64>> =
+            events.iter().map(|event| (random.below(3) == 0).then(|| event.1 + random.below(200))).collect();
+        let no_list = Series::new("".into(), Vec::<String>::new());
         let frame = df!(
             "event_id" => events.iter().map(|event| event.0).collect::<Vec<_>>(),
             "boot_ns" => events.iter().map(|event| event.1).collect::<Vec<_>>(),
             "pid" => events.iter().map(|event| event.2).collect::<Vec<_>>(),
             "start_ns" => events.iter().map(|event| key(event.2).start_ns).collect::<Vec<_>>(),
             "tid" => events.iter().map(|event| event.3).collect::<Vec<_>>(),
+            "last_ns" => lasts.clone(),
+            "missing" => vec![no_list; events.len()],
         )
         .expect("columns of one length");
         let verdicts = join::verdicts(&frame.lazy(), &ledger, &claims).expect("the join works");
         let names: Vec<&str> = verdicts.get_column_names().into_iter().map(PlSmallStr::as_str).collect();
         assert_eq!(names, argus_schemas::verdicts::COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>());
+        let mut events: Vec<_> = events.into_iter().zip(lasts).collect();
         events.sort_unstable();
         assert_eq!(verdicts.height(), events.len());
         let column = |name: &str| verdicts.column(name).expect("checked above").clone();
         let (owners, classes, lates) = (column("owner"), column("verdict"), column("late"));
-        for (row, (event, at, pid, tid)) in events.iter().enumerate() {
+        for (row, ((event, at, pid, tid), last)) in events.iter().enumerate() {
             let got = (
                 owners.str().expect("text").get(row).map(str::to_owned),
                 classes.str().expect("text").get(row).expect("never null").to_owned(),
                 lates.bool().expect("a truth value").get(row).expect("never null"),
             );
-            let (owner, class, late) = oracle(&ledger, &claims, *pid, *tid, *at);
+            let (owner, class, late) = oracle(&ledger, &claims, (*pid, *tid), *at, *last);
             assert_eq!(got, (owner, class.to_owned(), late), "seed {seed}, event {event}");
             assert_eq!(column("event_id").u64().expect("a number").get(row), Some(*event));
         }

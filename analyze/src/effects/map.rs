@@ -40,6 +40,12 @@ pub struct Raw {
     pub host: Option<String>,
     pub exe: Option<String>,
     pub argv: Vec<String>,
+    pub target_pid: Option<i32>,
+    pub signal: Option<i32>,
+    pub uid: Option<u64>,
+    pub euid: Option<u64>,
+    /// Of a closed file: whether anything was written.
+    pub wrote: bool,
 }
 
 /// What an event states, without who and when.
@@ -99,8 +105,88 @@ pub fn fact(raw: &Raw) -> Option<Fact> {
         // refused bind is an attempt, and kept.
         Kind::Bind if raw.ret >= 0 && raw.proto.as_deref() != Some("udp") => None,
         Kind::Bind | Kind::Listen => local(raw),
-        Kind::Fork | Kind::Exit | Kind::Accept | Kind::IoUring => None,
+        Kind::Close => used(raw),
+        Kind::Mknod => on_path(Facet::Write, path(), Some("device, FIFO or socket made".to_owned())),
+        Kind::Setxattr => on_path(Facet::Permission, path(), Some("extended attribute".to_owned())),
+        Kind::Mount => on_path(
+            Facet::Privilege,
+            path(),
+            Some(raw.path2.as_ref().map_or("mount changed".to_owned(), |source| format!("{source} mounted"))),
+        ),
+        Kind::Unmount => on_path(Facet::Privilege, path(), Some("unmounted".to_owned())),
+        Kind::Chroot => on_path(Facet::Privilege, path(), Some("root directory".to_owned())),
+        Kind::Namespace => {
+            let names = namespaces(raw.flags);
+            let entered = raw.path.as_ref().map(|path| format!("entered {path}"));
+            on_path(Facet::Privilege, names, Some(entered.unwrap_or_else(|| "new namespaces".to_owned())))
+        }
+        Kind::Setid => {
+            let who = |id: Option<u64>| id.map_or("?".to_owned(), |id| id.to_string());
+            on_path(
+                Facet::Privilege,
+                format!("user {}", who(raw.uid)),
+                Some(format!("acting as user {}", who(raw.euid))),
+            )
+        }
+        Kind::Signal | Kind::Ptrace | Kind::VmRead | Kind::VmWrite => {
+            let object = raw.target_pid.map_or_else(|| UNREAD.to_owned(), |pid| format!("process {pid}"));
+            let detail = match raw.kind? {
+                Kind::Signal => format!("signal {}", raw.signal.unwrap_or(0)),
+                Kind::Ptrace => "ptrace".to_owned(),
+                Kind::VmRead => "memory read".to_owned(),
+                _ => "memory written".to_owned(),
+            };
+            let outcome = outcome(raw.ret);
+            Some(Fact { facet: Facet::Signal, object, outcome, detail: Some(detail), from_kernel: true })
+        }
+        // These build the process tree, link hand-offs, or name what others touch.
+        Kind::Fork
+        | Kind::Exit
+        | Kind::Accept
+        | Kind::IoUring
+        | Kind::Memfd
+        | Kind::MmapExec
+        | Kind::Pipe
+        | Kind::FdSend
+        | Kind::FdReceive
+        | Kind::Dns
+        | Kind::TlsName
+        | Kind::Existing => None,
     }
+}
+
+/// What went through a descriptor states what it was used for, whoever had opened it. Pipes and sockets without a name
+/// lead to another process of the case, whose own events tell the rest.
+fn used(raw: &Raw) -> Option<Fact> {
+    match raw.family.as_deref() {
+        Some("inet" | "inet6") => {
+            let accepted = raw.flags == 1;
+            raw.remote_addr.as_ref().filter(|_| !accepted).and_then(|_| peer(raw))
+        }
+        Some(_) => None,
+        None => {
+            let path = raw.path.clone().filter(|path| path.starts_with('/'))?;
+            let facet = if raw.wrote { Facet::Write } else { Facet::Read };
+            Some(Fact { facet, object: path, outcome: "ok".to_owned(), detail: None, from_kernel: true })
+        }
+    }
+}
+
+/// CLONE_NEW bits as words.
+fn namespaces(flags: u64) -> String {
+    let names: Vec<&str> = [
+        (0x0002_0000, "mount"),
+        (0x0200_0000, "cgroup"),
+        (0x0400_0000, "host name"),
+        (0x0800_0000, "IPC"),
+        (0x1000_0000, "user"),
+        (0x2000_0000, "pid"),
+        (0x4000_0000, "network"),
+    ]
+    .into_iter()
+    .filter_map(|(bit, name)| (flags & bit != 0).then_some(name))
+    .collect();
+    if names.is_empty() { "namespaces".to_owned() } else { names.join(", ") }
 }
 
 fn opens_for_writing(flags: u64) -> bool {
@@ -263,6 +349,33 @@ mod tests {
         check(&socket(Kind::Bind, "inet", "tcp", "", 0), "-");
         check(&socket(Kind::Bind, "inet", "udp", "", 0), "listen 0.0.0.0:8000 ok [udp]");
         check(&Raw { ret: -13, ..socket(Kind::Bind, "inet", "tcp", "", 0) }, "listen 0.0.0.0:8000 EACCES [tcp]");
+    }
+
+    #[test]
+    fn uses_of_what_was_open() {
+        check(&Raw { wrote: true, ..on(Kind::Close) }, "write /w/a ok");
+        check(&on(Kind::Close), "read /w/a ok");
+        check(&Raw { path: Some("pipe:[7]".to_owned()), ..on(Kind::Close) }, "-");
+        check(&socket(Kind::Close, "inet", "tcp", "1.2.3.4", 443), "connect 1.2.3.4:443 ok [tcp]");
+        check(&Raw { flags: 1, ..socket(Kind::Close, "inet", "tcp", "1.2.3.4", 40_000) }, "-");
+        check(&socket(Kind::Close, "unix", "stream", "", 0), "-");
+    }
+
+    #[test]
+    fn rights_and_other_processes() {
+        check(&on(Kind::Mknod), "write /w/a ok [device, FIFO or socket made]");
+        check(&on(Kind::Setxattr), "permission /w/a ok [extended attribute]");
+        check(&on(Kind::Mount), "privilege /w/a ok [/w/b mounted]");
+        check(&on(Kind::Unmount), "privilege /w/a ok [unmounted]");
+        check(&Raw { ret: -1, ..on(Kind::Chroot) }, "privilege /w/a EPERM [root directory]");
+        let unshare = Raw { kind: Some(Kind::Namespace), flags: 0x4002_0000, ..Raw::default() };
+        check(&unshare, "privilege mount, network ok [new namespaces]");
+        let setid = Raw { kind: Some(Kind::Setid), uid: Some(1000), euid: Some(0), ..Raw::default() };
+        check(&setid, "privilege user 1000 ok [acting as user 0]");
+        let signal = Raw { kind: Some(Kind::Signal), target_pid: Some(7), signal: Some(9), ..Raw::default() };
+        check(&signal, "signal process 7 ok [signal 9]");
+        check(&Raw { ret: -1, ..signal.clone() }, "signal process 7 EPERM [signal 9]");
+        check(&Raw { kind: Some(Kind::VmWrite), ..signal }, "signal process 7 ok [memory written]");
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub struct Ring {
 }
 
 /// The kinds that state something; the rest only builds the process tree.
-const STATING: [Kind; 15] = [
+const STATING: [Kind; 27] = [
     Kind::Exec,
     Kind::Open,
     Kind::Delete,
@@ -75,6 +75,18 @@ const STATING: [Kind; 15] = [
     Kind::Bind,
     Kind::Listen,
     Kind::Send,
+    Kind::Close,
+    Kind::Mknod,
+    Kind::Mount,
+    Kind::Unmount,
+    Kind::Chroot,
+    Kind::Namespace,
+    Kind::Signal,
+    Kind::Ptrace,
+    Kind::VmRead,
+    Kind::VmWrite,
+    Kind::Setid,
+    Kind::Setxattr,
 ];
 
 fn is_kind(kinds: &[Kind]) -> Expr {
@@ -127,6 +139,11 @@ pub fn collect(events: &LazyFrame, verdicts: &DataFrame, origin_boot_ns: u64) ->
         "host",
         "exe",
         "argv",
+        "target_pid",
+        "signal",
+        "uid",
+        "euid",
+        "wrote",
     ];
     let grouped = events
         .clone()
@@ -141,8 +158,21 @@ pub fn collect(events: &LazyFrame, verdicts: &DataFrame, origin_boot_ns: u64) ->
             col("path_from"),
             // What does not decide the fact must not split the groups: a flag like O_CLOEXEC, a local port that the
             // kernel picked, the mode of an opened file.
-            when(is_kind(&[Kind::Open])).then(col("flags").and(lit(FLAG_MASK))).otherwise(lit(NULL)).alias("flags"),
+            when(is_kind(&[Kind::Open]))
+                .then(col("flags").and(lit(FLAG_MASK)))
+                .when(is_kind(&[Kind::Close, Kind::Namespace, Kind::Ptrace]))
+                .then(col("flags"))
+                .otherwise(lit(NULL))
+                .alias("flags"),
             only(&[Kind::Chmod], "mode"),
+            only(&[Kind::Signal, Kind::Ptrace, Kind::VmRead, Kind::VmWrite], "target_pid"),
+            only(&[Kind::Signal], "signal"),
+            only(&[Kind::Setid], "uid"),
+            only(&[Kind::Setid], "euid"),
+            // How much went through makes no other fact, but which way it went does.
+            when(is_kind(&[Kind::Close])).then(col("bytes_out").gt(lit(0u64))).otherwise(lit(NULL)).alias("wrote"),
+            col("bytes_out"),
+            col("bytes_in"),
             col("family"),
             col("proto"),
             only(&[Kind::Bind, Kind::Listen], "local_addr"),
@@ -153,7 +183,11 @@ pub fn collect(events: &LazyFrame, verdicts: &DataFrame, origin_boot_ns: u64) ->
             col("host"),
             col("exe"),
             col("argv").list().join(lit(SEPARATOR), true).alias("argv"),
-            col("count").fill_null(lit(1u32)).cast(DataType::UInt64).alias("count"),
+            // The event that let the bytes through was another one, and counted there.
+            when(is_kind(&[Kind::Close]))
+                .then(lit(0u64))
+                .otherwise(col("count").fill_null(lit(1u32)).cast(DataType::UInt64))
+                .alias("count"),
             col("last_ns").fill_null(col("boot_ns")).alias("last_ns"),
         ])
         .join(flat_verdicts(verdicts), [col("event_id")], [col("event_id")], JoinArgs::new(JoinType::Inner))
@@ -163,6 +197,9 @@ pub fn collect(events: &LazyFrame, verdicts: &DataFrame, origin_boot_ns: u64) ->
             col("boot_ns").min().alias("first_ns"),
             col("last_ns").max().alias("latest_ns"),
             col("count").sum().alias("times"),
+            col("bytes_out").sum().alias("sum_out"),
+            col("bytes_in").sum().alias("sum_in"),
+            col("bytes_out").count().cast(DataType::UInt64).alias("counted"),
         ])
         .collect()?;
     merge(&grouped, origin_boot_ns)
@@ -184,6 +221,11 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
     let (flags, mode, local_port, remote_port) =
         (numbers("flags")?, numbers("mode")?, numbers("local_port")?, numbers("remote_port")?);
     let (first, latest, times) = (numbers("first_ns")?, numbers("latest_ns")?, numbers("times")?);
+    let (sum_out, sum_in, counted) = (numbers("sum_out")?, numbers("sum_in")?, numbers("counted")?);
+    let (uid, euid) = (numbers("uid")?, numbers("euid")?);
+    let signed = |name: &str| -> Result<Int32Chunked> { Ok(grouped.column(name)?.i32()?.clone()) };
+    let (target_pid, signal) = (signed("target_pid")?, signed("signal")?);
+    let wrote = grouped.column("wrote")?.bool()?.clone();
     let ret = grouped.column("ret")?.cast(&DataType::Int64)?.i64()?.clone();
     let late = grouped.column("late")?.bool()?.clone();
     let event_ids = grouped.column("event_ids")?.list()?.clone();
@@ -193,7 +235,7 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
     let mut merged: BTreeMap<Key, Effect> = BTreeMap::new();
     for row in 0..grouped.height() {
         let raw = Raw {
-            kind: kind.get(row).and_then(kind_of),
+            kind: kind.get(row).and_then(Kind::from_text),
             ret: ret.get(row).unwrap_or(0),
             path: text(&path, row),
             path2: text(&path2, row),
@@ -210,6 +252,11 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
             host: text(&host, row),
             exe: text(&exe, row),
             argv: split(argv.get(row)),
+            target_pid: target_pid.get(row),
+            signal: signal.get(row),
+            uid: uid.get(row),
+            euid: euid.get(row),
+            wrote: wrote.get(row).unwrap_or(false),
         };
         let Some(mut fact) = map::fact(&raw) else { continue };
         let mut ids: Vec<u64> = match event_ids.get_as_series(row) {
@@ -223,6 +270,8 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
             outcome: fact.outcome.clone(),
             detail: fact.detail.clone(),
             count: times.get(row).unwrap_or(0),
+            bytes_out: sum_out.get(row).filter(|_| counted.get(row).is_some_and(|rows| rows > 0)),
+            bytes_in: sum_in.get(row).filter(|_| counted.get(row).is_some_and(|rows| rows > 0)),
             first_ns: first.get(row).unwrap_or(0).saturating_sub(origin_boot_ns),
             last_ns: latest.get(row).unwrap_or(0).saturating_sub(origin_boot_ns),
             late: late.get(row).unwrap_or(false),
@@ -238,8 +287,11 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
             text(&reason, row),
             fact,
         );
-        let held = merged.entry(key).or_insert_with(|| Effect { count: 0, ..effect.clone() });
+        let held =
+            merged.entry(key).or_insert_with(|| Effect { count: 0, bytes_out: None, bytes_in: None, ..effect.clone() });
         held.count += effect.count;
+        held.bytes_out = sum(held.bytes_out, effect.bytes_out);
+        held.bytes_in = sum(held.bytes_in, effect.bytes_in);
         held.first_ns = held.first_ns.min(effect.first_ns);
         held.last_ns = held.last_ns.max(effect.last_ns);
         held.late |= effect.late;
@@ -264,15 +316,18 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
     Ok(rows)
 }
 
+fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (None, None) => None,
+        (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
+    }
+}
+
 fn split(joined: Option<&str>) -> Vec<String> {
     match joined {
         None | Some("") => Vec::new(),
         Some(joined) => joined.split(SEPARATOR).map(str::to_owned).collect(),
     }
-}
-
-fn kind_of(text: &str) -> Option<Kind> {
-    Kind::ALL.into_iter().find(|kind| kind.as_str() == text)
 }
 
 fn basis_of(text: &str) -> Option<Basis> {
@@ -398,6 +453,12 @@ mod tests {
             "host" => none.clone(),
             "exe" => none,
             "argv" => argv,
+            "target_pid" => [None::<i32>; 4],
+            "signal" => [None::<i32>; 4],
+            "uid" => [None::<u32>; 4],
+            "euid" => [None::<u32>; 4],
+            "bytes_out" => [None::<u64>; 4],
+            "bytes_in" => [None::<u64>; 4],
             "count" => [Some(5u32), None, None, None],
             "last_ns" => [Some(115u64), None, None, None]
         )

@@ -210,7 +210,7 @@ fn rows(events: &LazyFrame) -> Result<Vec<Row>> {
         .map(|row| Row {
             event_id: event_id.get(row).unwrap_or_default(),
             boot_ns: boot_ns.get(row).unwrap_or_default(),
-            kind: Kind::ALL.into_iter().find(|one| Some(one.as_str()) == kind.get(row)),
+            kind: kind.get(row).and_then(Kind::from_text),
             key: pid.get(row).zip(start_ns.get(row)).map(|(pid, start_ns)| ProcessKey { pid, start_ns }),
             tid: tid.get(row).unwrap_or_default(),
             ns_pid: ns_pid.get(row),

@@ -3,6 +3,7 @@
 
 use super::{Evidence, FACETS, Judged};
 use crate::effects::EffectRow;
+use argus_schemas::manifest::IO_URING_UNSEEN;
 use argus_schemas::report::Facet;
 use argus_schemas::verdicts::Verdict;
 
@@ -15,7 +16,9 @@ const fn kinds(facet: Facet) -> &'static [&'static str] {
         Facet::Delete => &["delete", "rmdir"],
         Facet::Rename => &["rename"],
         Facet::Write => &["open", "truncate", "mkdir", "link", "symlink"],
-        Facet::Permission => &["chmod", "chown"],
+        Facet::Permission => &["chmod", "chown", "setxattr"],
+        Facet::Privilege => &["setid", "mount", "unmount", "chroot", "namespace"],
+        Facet::Signal => &["signal", "ptrace", "vm_read", "vm_write"],
         Facet::Read => &["open"],
         Facet::Listen => &["bind", "listen"],
     }
@@ -66,14 +69,20 @@ fn doubt(facet: Facet, call: &Judged, evidence: &Evidence, unsettled: &[&EffectR
     let last = call.effects.iter().map(|effect| effect.last_ns.saturating_add(origin)).max().unwrap_or(0).max(end);
     let from = call.span.start_boot_ns.saturating_sub(call.span.start_err_ns);
     let to = last.saturating_add(call.span.end_err_ns);
-    let lost = manifest.losses.iter().find(|loss| loss.from_boot_ns <= to && loss.to_boot_ns >= from);
+    let lost = manifest
+        .losses
+        .iter()
+        .find(|loss| loss.from_boot_ns <= to && loss.to_boot_ns >= from && loss.may_hide(kinds(facet)));
     if let Some(loss) = lost {
         return Some(format!("{} events were lost meanwhile ({})", loss.count, loss.cause));
     }
-    if evidence.rings.iter().any(|ring| ring.owner.as_ref().is_none_or(|owner| *owner == call.span.span_id)) {
+    // Through a ring that is seen, attributes can still be set without being so.
+    let unseen =
+        facet == Facet::Permission || manifest.coverage.uncovered.iter().any(|gap| gap.what == IO_URING_UNSEEN);
+    if unseen && evidence.rings.iter().any(|ring| ring.owner.as_ref().is_none_or(|owner| *owner == call.span.span_id)) {
         return Some("io_uring was used, and work done through it may be unseen".to_owned());
     }
-    unsettled.iter().filter(|row| row.effect.facet == facet).find_map(|row| match row.verdict {
+    unsettled.iter().filter(|row| row.effect.facet == facet && row.effect.count > 0).find_map(|row| match row.verdict {
         Verdict::Ambiguous if row.candidates.contains(&call.span.span_id) => {
             Some(format!("{} may be this call's", row.effect.object))
         }
@@ -114,8 +123,8 @@ pub(super) fn limits(evidence: &Evidence, origin: u64) -> Vec<String> {
     }
     for standing in [
         "Names of addresses are not recorded: whether an address belongs to a name that was told cannot be said.",
-        "Reads and writes through descriptors that were opened earlier count for whoever opened them.",
-        "How much was sent or read, and its content, are not recorded.",
+        "Of what was sent or read, the amount is recorded and not the content.",
+        "Bytes that went through one connection or file under several calls are given to none of them.",
         "Arguments, results and declarations are the agent's claims; only the effects are the kernel's.",
     ] {
         limits.push(standing.to_owned());
@@ -141,7 +150,14 @@ mod tests {
     }
 
     fn loss(from: u64, to: u64) -> Loss {
-        Loss { cause: "ring_full".to_owned(), count: 3, cpu: None, from_boot_ns: from, to_boot_ns: to }
+        Loss {
+            cause: "ring_full".to_owned(),
+            count: 3,
+            cpu: None,
+            kinds: Vec::new(),
+            from_boot_ns: from,
+            to_boot_ns: to,
+        }
     }
 
     #[test]

@@ -120,7 +120,7 @@ fn declared(declares: &Declares, effect: &Effect) -> bool {
             declares.hosts.iter().filter_map(|host| as_host(host)).any(|host| host.name.parse::<IpAddr>().is_err())
         }
         Facet::Ipc => any(&declares.read, object) || any(&declares.write, object),
-        Facet::Listen => false,
+        Facet::Listen | Facet::Privilege | Facet::Signal => false,
     }
 }
 
@@ -145,6 +145,7 @@ fn was_told(told: &Told, effect: &Effect) -> bool {
             told.paths.iter().any(|path| names(path, object))
                 && effect.detail.as_deref().is_some_and(|target| told.paths.iter().any(|path| names(path, target)))
         }
+        Facet::Privilege | Facet::Signal => false,
         Facet::Listen => told.hosts.iter().any(|host| same_endpoint(host, object)),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::told::split_port;
 use super::{Evidence, Judged, act, ordinary};
+use argus_schemas::manifest::IO_URING_UNSEEN;
 use argus_schemas::report::{Effect, Expectation, Facet, Finding, Severity, Unowned};
 use argus_schemas::verdicts::Verdict;
 use std::collections::BTreeMap;
@@ -65,6 +66,8 @@ pub(super) fn gravity(effect: &Effect) -> Option<(&'static str, Severity)> {
             ("undeclared-exec", if powerful { Severity::Medium } else { Severity::Low })
         }
         Facet::Listen => ("undeclared-listen", Severity::Medium),
+        Facet::Privilege => ("undeclared-privilege", if failed { Severity::Medium } else { Severity::High }),
+        Facet::Signal => ("undeclared-signal", Severity::Low),
         Facet::Ipc => ("undeclared-ipc", ordinary::powerful_socket(object).map(|_| Severity::High)?),
     })
 }
@@ -90,11 +93,16 @@ pub(super) fn all(evidence: &Evidence, judged: &[Judged], unowned: &[Unowned], o
     for group in unowned {
         of_group(group, judged, &mut found);
     }
+    let unseen = evidence.manifest.coverage.uncovered.iter().any(|gap| gap.what == IO_URING_UNSEEN);
     for ring in evidence.rings {
         let call = judged.iter().find(|call| Some(&call.span.span_id) == ring.owner.as_ref());
         let who = call.map_or_else(|| "A process".to_owned(), |call| format!("`{}`", call.span.name));
         found.push(Finding {
-            details: vec!["Work done through it may be unseen, depending on the probes that were attached.".to_owned()],
+            details: vec![if unseen {
+                "The probes that were attached do not see what was done through it.".to_owned()
+            } else {
+                "What was opened, named, connected and sent through it is in the record.".to_owned()
+            }],
             at_ns: Some(ring.at_ns),
             event_ids: ring.event_ids.clone(),
             span_id: ring.owner.clone(),

@@ -22,7 +22,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Every facet, in the order in which reports name them.
-pub const FACETS: [Facet; 10] = [
+pub const FACETS: [Facet; 12] = [
     Facet::Exec,
     Facet::Connect,
     Facet::NameLookup,
@@ -33,6 +33,8 @@ pub const FACETS: [Facet; 10] = [
     Facet::Read,
     Facet::Listen,
     Facet::Ipc,
+    Facet::Privilege,
+    Facet::Signal,
 ];
 
 /// What the stages before found.

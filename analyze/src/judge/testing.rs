@@ -15,6 +15,8 @@ pub fn effect(facet: Facet, object: &str, outcome: &str) -> Effect {
         outcome: outcome.to_owned(),
         detail: None,
         count: 1,
+        bytes_out: None,
+        bytes_in: None,
         first_ns: 1_500,
         last_ns: 1_500,
         late: false,

@@ -85,7 +85,7 @@ fn needs(tool: &str, reports: &[Report]) -> Needs {
                     writes.extend(parent(&object));
                     writes.extend(effect.detail.as_deref().and_then(parent));
                 }
-                Facet::Ipc => {}
+                Facet::Ipc | Facet::Privilege | Facet::Signal => {}
             }
         }
     }

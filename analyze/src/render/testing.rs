@@ -19,6 +19,8 @@ fn effect(facet: Facet, object: &str, at_ms: u64, expectation: Expectation) -> E
         outcome: "ok".to_owned(),
         detail: None,
         count: 1,
+        bytes_out: None,
+        bytes_in: None,
         first_ns: at_ms * MS,
         last_ns: at_ms * MS,
         late: false,

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* What reaches into other processes, and what changes the rights and the world of one's own. */
+#pragma once
+
+#define SI_USER 0
+#define SI_QUEUE -1
+#define SI_TKILL -6
+#define PTRACE_TRACEME 0
+#define PTRACE_POKETEXT 4
+#define PTRACE_POKEDATA 5
+#define PTRACE_POKEUSR 6
+#define PTRACE_SETREGS 13
+#define PTRACE_SETFPREGS 15
+#define PTRACE_ATTACH 16
+#define PTRACE_SETREGSET 0x4205
+#define PTRACE_SEIZE 0x4206
+
+/* A signal that was delivered, to each process that it went to. */
+SEC("tp_btf/signal_generate")
+int BPF_PROG(on_signal, int signal, struct kernel_siginfo *info, struct task_struct *target, int group, int result)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread_state *own = state_of(task);
+	if (!followed(own) || target->tgid == task->tgid)
+		return 0;
+	/* SEND_SIG_NOINFO is 0 and means a user's signal; SEND_SIG_PRIV is 1, the kernel's own. */
+	if ((unsigned long)info == 1)
+		return 0;
+	if (info) {
+		int code = BPF_CORE_READ(info, si_code);
+		if (code != SI_USER && code != SI_QUEUE && code != SI_TKILL)
+			return 0;
+	}
+	struct scratch *s = begin(EVENT_SIGNAL, task);
+	if (!s)
+		return 0;
+	struct event *e = &s->event;
+	e->exit_code = signal;
+	e->target_pid = target->tgid;
+	e->target_start_ns = BPF_CORE_READ(target, group_leader, start_boottime);
+	e->facts |= FACT_TARGET;
+	submit(s);
+	return 0;
+}
+
+/* A process that is named by a number of the caller's own pid namespace. */
+static __always_inline void name_target(struct event *e, struct task_struct *task, __s32 pid)
+{
+	e->target_pid = pid;
+	e->facts |= FACT_TARGET;
+	struct pid *own = BPF_CORE_READ(task, thread_pid);
+	if (BPF_CORE_READ(own, level))
+		e->errors |= ERROR_TARGET_NAMESPACED;
+}
+
+/* Only of a call that failed: what succeeded was recorded where it was delivered. */
+static __noinline int record_refused_signal(struct thread_state *own, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	if (ret >= 0)
+		return 0;
+	struct scratch *s = begin(EVENT_SIGNAL, task);
+	if (!s)
+		return 0;
+	s->event.ret = ret;
+	/* kill, tkill, rt_sigqueueinfo(pid, signal); tgkill, rt_tgsigqueueinfo(tgid, tid, signal);
+	 * pidfd_send_signal(pidfd, signal) */
+	bool three = own->syscall == 234 || own->syscall == 297;
+	s->event.exit_code = three ? own->args[2] : own->args[1];
+	if (own->syscall != 424)
+		name_target(&s->event, task, own->args[0]);
+	submit(s);
+	return 0;
+}
+
+static __noinline int record_ptrace(struct thread_state *own, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	switch (own->args[0]) {
+	case PTRACE_TRACEME:
+	case PTRACE_POKETEXT:
+	case PTRACE_POKEDATA:
+	case PTRACE_POKEUSR:
+	case PTRACE_SETREGS:
+	case PTRACE_SETFPREGS:
+	case PTRACE_ATTACH:
+	case PTRACE_SETREGSET:
+	case PTRACE_SEIZE:
+		break;
+	default:
+		return 0;
+	}
+	struct scratch *s = begin(EVENT_PTRACE, task);
+	if (!s)
+		return 0;
+	struct event *e = &s->event;
+	e->ret = ret;
+	e->flags = own->args[0];
+	e->facts |= FACT_FLAGS;
+	if (own->args[0] == PTRACE_TRACEME) {
+		struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+		e->target_pid = BPF_CORE_READ(parent, tgid);
+		e->target_start_ns = BPF_CORE_READ(parent, group_leader, start_boottime);
+		e->facts |= FACT_TARGET;
+	} else {
+		name_target(e, task, own->args[1]);
+	}
+	submit_or_fold(s);
+	return 0;
+}
+
+static __noinline int record_memory(struct thread_state *own, const struct call *call, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	/* One's own memory is no other process's. */
+	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
+	__u32 level = BPF_CORE_READ(pid, level);
+	struct upid upid = {};
+	bpf_core_read(&upid, sizeof(upid), &pid->numbers[level & 31]);
+	if (upid.nr == (__s32)own->args[0])
+		return 0;
+	struct scratch *s = begin(call->kind, task);
+	if (!s)
+		return 0;
+	struct event *e = &s->event;
+	e->ret = ret < 0 ? ret : 0;
+	if (ret > 0 && call->kind == EVENT_VM_READ)
+		e->bytes_in = ret;
+	else if (ret > 0)
+		e->bytes_out = ret;
+	e->facts |= FACT_BYTES;
+	name_target(e, task, own->args[0]);
+	submit_or_fold(s);
+	return 0;
+}
+
+static __always_inline void note_credentials(struct thread_state *own, struct task_struct *task)
+{
+	const struct cred *cred = task->cred;
+	own->uid = BPF_CORE_READ(cred, uid.val);
+	own->euid = BPF_CORE_READ(cred, euid.val);
+	own->gid = BPF_CORE_READ(cred, gid.val);
+	own->egid = BPF_CORE_READ(cred, egid.val);
+	own->fsuid = BPF_CORE_READ(cred, fsuid.val);
+	bpf_core_read(&own->capabilities, sizeof(own->capabilities), &cred->cap_effective);
+}
+
+static __noinline int record_setid(struct thread_state *own, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct cred *cred = task->cred;
+	__u64 capabilities = 0;
+	bpf_core_read(&capabilities, sizeof(capabilities), &cred->cap_effective);
+	if (ret >= 0 && own->uid == BPF_CORE_READ(cred, uid.val) && own->euid == BPF_CORE_READ(cred, euid.val) &&
+	    own->gid == BPF_CORE_READ(cred, gid.val) && own->egid == BPF_CORE_READ(cred, egid.val) &&
+	    own->fsuid == BPF_CORE_READ(cred, fsuid.val) && own->capabilities == capabilities)
+		return 0;
+	struct scratch *s = begin(EVENT_SETID, task);
+	if (!s)
+		return 0;
+	/* setfsuid and setfsgid return what was before, whatever became of it. */
+	s->event.ret = ret < 0 ? ret : 0;
+	append_credentials(&s->event, task);
+	submit(s);
+	return 0;
+}
+
+static __noinline int record_namespace(struct thread_state *own, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	if (own->syscall == NR_setns)
+		record_file(EVENT_NAMESPACE, file_of(task, (int)own->args[0]), ret, own->args[1]);
+	else if (own->args[0] & (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+				 CLONE_NEWPID | CLONE_NEWNET))
+		record_file(EVENT_NAMESPACE, NULL, ret, own->args[0]);
+	return 0;
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* Files: opened, named, changed through descriptors, mapped, handed over. */
+#pragma once
+
+#define O_CREAT_EXCL_TRUNC (0100 | 0200 | 01000)
+#define PROT_EXEC 4
+#define MAP_ANONYMOUS 0x20
+
+/* The names of a call as they were at its start, while another thread may be rewriting them. */
+#define DRAFT_MAX 8192
+
+struct draft {
+	__u32 valid;
+	__u32 resolved; /* read from the kernel's own objects, which nobody can rewrite */
+	__u32 used;
+	__u32 errors;
+	__u32 facts;
+	__u32 lengths[SLOTS];
+	struct address address;
+	char data[DRAFT_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct draft);
+} drafts SEC(".maps");
+
+static __always_inline __u64 argument(const struct thread_state *own, int index)
+{
+	switch (index) {
+	case 0:
+		return own->args[0];
+	case 1:
+		return own->args[1];
+	case 2:
+		return own->args[2];
+	case 3:
+		return own->args[3];
+	case 4:
+		return own->args[4];
+	case 5:
+		return own->args[5];
+	}
+	return 0;
+}
+
+static __always_inline int folder_of(const struct thread_state *own, int index)
+{
+	return index == NONE ? AT_FDCWD : (int)argument(own, index);
+}
+
+static __noinline int append_names(struct scratch *s, struct thread_state *own, const struct call *call)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	append_argument(s, task, SLOT_PATH_BASE, folder_of(own, call->dirfd), (void *)argument(own, call->name));
+	if (call->name2 == NONE)
+		return 0;
+	const void *name2 = (const void *)argument(own, call->name2);
+	/* What a symbolic link points to and what is mounted are texts, not names. */
+	if (call->kind == EVENT_SYMLINK || (call->kind == EVENT_MOUNT && call->dirfd2 == NONE)) {
+		s->event.facts |= FACT_PATH2_TEXT;
+		if (name2)
+			append_user_text(s, SLOT_PATH2_ARGUMENT, name2);
+		return 0;
+	}
+	append_argument(s, task, SLOT_PATH2_BASE, folder_of(own, call->dirfd2), name2);
+	return 0;
+}
+
+/* At the start of a call. */
+static __noinline int draft_names(struct thread_state *own, const struct call *call)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct draft *draft = bpf_task_storage_get(&drafts, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!draft)
+		return 0;
+	draft->valid = draft->resolved = 0;
+	struct scratch *s = scratch_of(&scratches);
+	if (!s)
+		return 0;
+	append_names(s, own, call);
+	__u32 used = s->used;
+	barrier_var(used);
+	if (used <= DRAFT_MAX - 8) {
+		__builtin_memset(space(s, used), 0, 8);
+		bpf_probe_read_kernel(draft->data, (used + 8) & (2 * DRAFT_MAX - 1), s->data);
+		draft->used = used;
+		draft->errors = s->event.errors;
+		draft->facts = s->event.facts;
+		__builtin_memcpy(draft->lengths, s->event.lengths, sizeof(draft->lengths));
+		draft->valid = 1;
+	}
+	drop(s);
+	return 0;
+}
+
+static long draft_step(__u32 index, void *context)
+{
+	struct comparison *c = context;
+	__u64 at = ((__u64)index * 8) & (DRAFT_MAX - 8);
+	if (*(__u64 *)(c->one + at) != *(__u64 *)(c->other + at)) {
+		c->differs = 1;
+		return 1;
+	}
+	return 0;
+}
+
+/* At the end: the event holds the names as they are now. Where they were others at the start, it is to hold those,
+ * since the kernel read them next, and to say what they became. */
+static __noinline int compare_with_draft(struct scratch *s, struct thread_state *own, const struct call *call)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct draft *draft = bpf_task_storage_get(&drafts, task, 0, 0);
+	if (!draft || !draft->valid)
+		return 0;
+	draft->valid = 0;
+	/* A page that was not in memory yet: the call itself brought it in, and what was read now is all there is. */
+	if (draft->errors)
+		return 0;
+	__u32 used = s->used;
+	barrier_var(used);
+	if (used == draft->used && used <= DRAFT_MAX - 8) {
+		__builtin_memset(space(s, used), 0, 8);
+		struct comparison c = { .one = s->data, .other = draft->data, .differs = 0 };
+		bpf_loop((used + 7) / 8, draft_step, &c, 0);
+		if (!c.differs)
+			return 0;
+	}
+	used = draft->used;
+	barrier_var(used);
+	if (used > DRAFT_MAX)
+		return 0;
+	bpf_probe_read_kernel(s->data, used, draft->data);
+	s->used = used;
+	s->event.errors = ERROR_CHANGED;
+	__builtin_memcpy(s->event.lengths, draft->lengths, sizeof(draft->lengths));
+	append_user_text(s, SLOT_LATER, (const void *)argument(own, call->name));
+	return 0;
+}
+
+static __noinline int record_names(struct thread_state *own, const struct call *call, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct scratch *s = begin(call->kind, task);
+	if (!s)
+		return 0;
+	struct event *e = &s->event;
+	e->ret = ret;
+	if (own->syscall == NR_unlinkat && own->args[2] & AT_REMOVEDIR)
+		e->kind = EVENT_RMDIR;
+	append_names(s, own, call);
+	if (call->action == NAMES)
+		compare_with_draft(s, own, call);
+	if (call->mode != NONE) {
+		e->mode = argument(own, call->mode);
+		e->facts |= FACT_MODE;
+	}
+	if (call->flags != NONE) {
+		e->flags = argument(own, call->flags);
+		e->facts |= FACT_FLAGS;
+	}
+	submit(s);
+	return 0;
+}
+
+/* The kernel drops some flags from the file once they have done their work; they tell whether it was made or cut. */
+static __always_inline __u64 asked_flags(struct thread_state *own, const struct call *call)
+{
+	__u64 asked = 0;
+	if (own->syscall == NR_creat)
+		return 01 | 0100 | 01000;
+	if (own->syscall == NR_openat2)
+		bpf_probe_read_user(&asked, sizeof(asked), (const void *)own->args[2]);
+	else
+		asked = (__u32)argument(own, call->flags);
+	return asked;
+}
+
+static __noinline int append_opened(struct scratch *s, struct file *file, __u64 asked)
+{
+	append_file(s, SLOT_PATH_BASE, file);
+	s->event.flags = BPF_CORE_READ(file, f_flags) | (asked & O_CREAT_EXCL_TRUNC);
+	s->event.facts |= FACT_PATH_KERNEL | FACT_FLAGS;
+	return 0;
+}
+
+static __noinline int record_open(struct thread_state *own, const struct call *call, long ret, struct file *file)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct scratch *s = begin(EVENT_OPEN, task);
+	if (!s)
+		return 0;
+	s->event.ret = ret;
+	__u64 asked = asked_flags(own, call);
+	if (file) {
+		append_opened(s, file, asked);
+	} else {
+		s->event.flags = asked;
+		s->event.facts |= FACT_FLAGS;
+		if (call->name != NONE)
+			append_names(s, own, call);
+	}
+	submit_or_fold(s);
+	return 0;
+}
+
+/* An event on a file that is at hand. */
+static __always_inline struct scratch *begin_file(__u32 kind, struct file *file, long ret, __u64 flags)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct scratch *s = begin(kind, task);
+	if (!s)
+		return NULL;
+	struct event *e = &s->event;
+	e->ret = ret;
+	if (file) {
+		struct sock *sk = sock_of(file);
+		if (sk)
+			append_socket(s, sk, 1);
+		append_file(s, SLOT_PATH_BASE, file);
+		e->facts |= FACT_PATH_KERNEL;
+	}
+	e->flags = flags;
+	e->facts |= FACT_FLAGS;
+	return s;
+}
+
+static __noinline int record_file(__u32 kind, struct file *file, long ret, __u64 flags)
+{
+	struct scratch *s = begin_file(kind, file, ret, flags);
+	if (s)
+		submit(s);
+	return 0;
+}
+
+static __noinline int record_object(struct thread_state *own, const struct call *call, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file *file = file_of(task, (int)argument(own, call->dirfd));
+	struct scratch *s = begin(call->kind, task);
+	if (!s)
+		return 0;
+	struct event *e = &s->event;
+	e->ret = ret;
+	if (file) {
+		append_file(s, SLOT_PATH_BASE, file);
+		e->facts |= FACT_PATH_KERNEL;
+	} else {
+		e->errors |= ERROR_UNREADABLE(SLOT_PATH_BASE);
+	}
+	if (call->mode != NONE) {
+		e->mode = argument(own, call->mode);
+		e->facts |= FACT_MODE;
+	}
+	submit(s);
+	return 0;
+}
+
+static __noinline int record_map(struct thread_state *own, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 protection = own->args[2];
+	if (!(protection & PROT_EXEC))
+		return 0;
+	struct file *file = NULL;
+	if (own->syscall == NR_mmap && !(own->args[3] & MAP_ANONYMOUS)) {
+		/* A system call's descriptor is 32 bits. */
+		file = file_of(task, (int)own->args[4]);
+		if (!file)
+			return 0;
+	}
+	/* An address is a result that says nothing, and would keep repeats from being seen as such. */
+	struct scratch *s = begin_file(EVENT_MMAP_EXEC, file, ret < 0 && ret > -4096 ? ret : 0, protection);
+	if (s)
+		submit_or_fold(s);
+	return 0;
+}
+
+static __noinline int record_memfd(struct thread_state *own, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct scratch *s = begin(EVENT_MEMFD, task);
+	if (!s)
+		return 0;
+	s->event.ret = ret;
+	struct file *file = file_of(task, ret);
+	if (file) {
+		append_file(s, SLOT_PATH_BASE, file);
+		s->event.facts |= FACT_PATH_KERNEL;
+	} else {
+		append_user_text(s, SLOT_PATH_ARGUMENT, (const void *)own->args[0]);
+	}
+	s->event.flags = own->args[1];
+	s->event.facts |= FACT_FLAGS;
+	submit(s);
+	return 0;
+}
+
+static __noinline int record_pipe(struct thread_state *own, const struct call *call, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	int ends[2] = { -1, -1 };
+	if (ret == 0)
+		bpf_probe_read_user(ends, sizeof(ends), (const void *)argument(own, call->dirfd));
+	record_file(EVENT_PIPE, file_of(task, ends[0]), ret, 0);
+	/* The ends of a pipe are one inode; those of a pair of sockets are two. */
+	if (own->syscall == NR_socketpair && ret == 0)
+		record_file(EVENT_PIPE, file_of(task, ends[1]), ret, 0);
+	return 0;
+}

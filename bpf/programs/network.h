@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* Sockets: made, connected, listened on, and what goes through them. */
+#pragma once
+
+#define SOL_SOCKET 1
+#define SCM_RIGHTS 1
+/* SCM_MAX_FD: the kernel passes no more in one message. */
+#define PASSED_MAX 253
+
+/* Copies a call's address, as far as it can be read. */
+static __always_inline __u32 copy_address(struct address *to, const void *from, __u64 length)
+{
+	if (!from)
+		return 0;
+	__u32 bytes = length < sizeof(*to) ? length : sizeof(*to);
+	barrier_var(bytes);
+	if (bytes > sizeof(*to))
+		bytes = sizeof(*to);
+	return bpf_probe_read_user(to, bytes, from) ? 0 : bytes;
+}
+
+/* The address of the first, often only, message of a call; NULL where it names none. */
+static __always_inline const void *address_argument(struct thread_state *own, __u64 *length)
+{
+	const void *at = NULL;
+	*length = 0;
+	if (own->syscall == NR_sendto) {
+		*length = (__u32)own->args[5];
+		return (const void *)own->args[4];
+	}
+	if (own->syscall != NR_sendmsg && own->syscall != NR_sendmmsg) {
+		*length = (__u32)own->args[2];
+		return (const void *)own->args[1];
+	}
+	__u32 bytes = 0;
+	const char *message = (const char *)own->args[1];
+	if (bpf_probe_read_user(&at, sizeof(at), message) || bpf_probe_read_user(&bytes, sizeof(bytes), message + 8))
+		return NULL;
+	*length = bytes;
+	return at;
+}
+
+/* At the start of a call that names an address. */
+static __noinline int draft_address(struct thread_state *own)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 length;
+	const void *at = address_argument(own, &length);
+	if (!at || !length)
+		return 0;
+	struct draft *draft = bpf_task_storage_get(&drafts, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!draft)
+		return 0;
+	__builtin_memset(&draft->address, 0, sizeof(draft->address));
+	draft->used = copy_address(&draft->address, at, length);
+	draft->valid = draft->used > 0;
+	draft->resolved = 0;
+	return 0;
+}
+
+/* What the argument says; where it said something else at the call's start, that, and then what it says now. */
+static __noinline int append_address_argument(struct scratch *s, const void *from, __u64 length, int first)
+{
+	struct address *now = &s->address;
+	__builtin_memset(now, 0, sizeof(*now));
+	__u32 bytes = copy_address(now, from, length);
+	if (!bytes) {
+		s->event.errors |= ERROR_UNREADABLE(SLOT_PATH_ARGUMENT);
+		return 0;
+	}
+	struct draft *draft = first ? bpf_task_storage_get(&drafts, bpf_get_current_task_btf(), 0, 0) : NULL;
+	if (!draft || !draft->valid) {
+		append_address(s, now, bytes);
+		return 0;
+	}
+	draft->valid = 0;
+	struct address *before = &draft->address;
+	/* Both are zero behind their ends. Without a branch: there would be more ways through than a verifier walks. */
+	__u64 differs = draft->used ^ bytes;
+#pragma unroll
+	for (int i = 0; i < ADDRESS_MAX / 8; i++)
+		differs |= ((__u64 *)before)[i] ^ ((__u64 *)now)[i];
+	append_address(s, before, draft->used);
+	if (differs) {
+		s->event.errors |= ERROR_CHANGED;
+		__u32 at = s->used;
+		barrier_var(at);
+		if (at < DATA_MAX - ADDRESS_MAX) {
+			__builtin_memcpy(space(s, at), now, sizeof(*now));
+			s->event.lengths[SLOT_LATER] = sizeof(*now);
+			s->used = at + sizeof(*now);
+		}
+	}
+	return 0;
+}
+
+static __noinline int record_socket(struct thread_state *own, const struct call *call, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	bool accepts = call->kind == EVENT_ACCEPT, connects = call->kind == EVENT_CONNECT;
+	if (accepts && ret < 0)
+		return 0;
+	struct sock *sk = sock_of(file_of(task, accepts ? (int)ret : (int)own->args[0]));
+	if (sk && (accepts || connects))
+		own_connection(task, sk, accepts);
+	struct scratch *s = begin(call->kind, task);
+	if (!s)
+		return 0;
+	s->event.ret = ret;
+	if (sk)
+		append_socket(s, sk, connects);
+	bool named = connects || call->kind == EVENT_BIND;
+	if (named && !(s->event.facts & FACT_ADDRESS)) {
+		s->event.facts &= ~FACT_ADDRESS_KERNEL;
+		append_address_argument(s, (const void *)own->args[1], (__u32)own->args[2], true);
+	}
+	submit(s);
+	return 0;
+}
+
+static __always_inline bool is_tcp(struct sock *sk)
+{
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	return (family == AF_INET || family == AF_INET6) && BPF_CORE_READ(sk, sk_type) == SOCK_STREAM;
+}
+
+/* The bytes of one call on one descriptor. */
+static __noinline int count_call(int fd, __u64 in, __u64 out)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file *file = file_of(task, fd);
+	if (!file)
+		return 0;
+	struct sock *sk = sock_of(file);
+	if (sk && is_tcp(sk))
+		return 0;
+	if (sk && leads_to_recorder(sk)) {
+		/* A mark may have been among it: from here on, the thread may work for another call. */
+		struct thread_state *leader = state_of_leader(task);
+		if (leader)
+			__sync_fetch_and_add(&leader->epoch, 1);
+		return 0;
+	}
+	count_bytes(task, file, in, out);
+	return 0;
+}
+
+/* One datagram to an address of its own. Without one it went through a connected socket, whose connect told the peer.
+ */
+static __noinline int record_send(int fd, const void *address, __u32 length, long ret, int first)
+{
+	if (!address || !length)
+		return 0;
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct sock *sk = sock_of(file_of(task, fd));
+	if (sk && leads_to_recorder(sk))
+		return 0;
+	struct scratch *s = begin(EVENT_SEND, task);
+	if (!s)
+		return 0;
+	struct event *e = &s->event;
+	/* The bytes are summed when repeats are folded, so they are not part of what is said. */
+	e->ret = ret < 0 ? ret : 0;
+	e->bytes_out = ret < 0 ? 0 : ret;
+	e->facts |= FACT_BYTES;
+	if (sk)
+		append_socket(s, sk, true);
+	e->facts &= ~(FACT_ADDRESS_KERNEL | FACT_ADDRESS);
+	e->lengths[SLOT_PATH_ARGUMENT] = 0;
+	s->used = 0;
+	append_address_argument(s, address, length, first);
+	submit_or_fold(s);
+	return 0;
+}
+
+/* Descriptors that a message carries: sent, or received. */
+struct passing {
+	__u64 at; /* of the first descriptor, in user memory */
+	__u32 kind;
+	__u32 count;
+};
+
+static long passing_step(__u32 index, void *context)
+{
+	struct passing *passing = context;
+	if (index >= passing->count)
+		return 1;
+	int fd = -1;
+	bpf_probe_read_user(&fd, sizeof(fd), (const void *)(passing->at + index * sizeof(fd)));
+	record_file(passing->kind, file_of(bpf_get_current_task_btf(), fd), 0, 0);
+	return 0;
+}
+
+static __noinline int record_passing(__u32 kind, const char *message)
+{
+	struct {
+		__u64 control;
+		__u64 length;
+	} rights = {};
+	/* struct user_msghdr: name, its length, vector, its length, then these. */
+	if (bpf_probe_read_user(&rights, sizeof(rights), message + 32) || !rights.control)
+		return 0;
+	struct {
+		__u64 length;
+		__s32 level, type;
+	} header = {};
+	/* Credentials may come before the descriptors. */
+	for (int i = 0; i < 3; i++) {
+		if (rights.length < sizeof(header) ||
+		    bpf_probe_read_user(&header, sizeof(header), (const void *)rights.control) ||
+		    header.length < sizeof(header) || header.length > rights.length)
+			return 0;
+		if (header.level == SOL_SOCKET && header.type == SCM_RIGHTS) {
+			struct passing passing = {
+				.at = rights.control + sizeof(header),
+				.kind = kind,
+				.count = (header.length - sizeof(header)) / sizeof(int),
+			};
+			bpf_loop(PASSED_MAX, passing_step, &passing, 0);
+			return 0;
+		}
+		__u64 step = (header.length + 7) & ~7ULL;
+		if (step > rights.length)
+			return 0;
+		rights.control += step;
+		rights.length -= step;
+	}
+	return 0;
+}
+
+/* Of struct mmsghdr: a struct user_msghdr, which begins with the address and its length, then what was moved. */
+#define MESSAGE_BYTES 64
+#define MESSAGE_MOVED 56
+/* UIO_MAXIOV: the kernel takes no more in one call. */
+#define MESSAGES_MAX 1024
+
+struct messages {
+	__u64 vector;
+	__s64 result; /* of the call as a whole, where it speaks for every message; else 0 */
+	__u32 fd;
+	__u32 receives;
+};
+
+static long message_step(__u32 index, void *context)
+{
+	struct messages *messages = context;
+	const char *message = (const char *)(messages->vector + (__u64)index * MESSAGE_BYTES);
+	__s64 result = messages->result;
+	__u32 moved = 0;
+	if (!result) {
+		bpf_probe_read_user(&moved, sizeof(moved), message + MESSAGE_MOVED);
+		result = moved;
+	}
+	if (messages->receives) {
+		if (result >= 0) {
+			count_call(messages->fd, result, 0);
+			record_passing(EVENT_FD_RECEIVE, message);
+		}
+		return 0;
+	}
+	const void *address = NULL;
+	__u32 length = 0;
+	bpf_probe_read_user(&address, sizeof(address), message);
+	bpf_probe_read_user(&length, sizeof(length), message + 8);
+	record_send(messages->fd, address, length, result, index == 0);
+	if (result >= 0) {
+		count_call(messages->fd, 0, result);
+		record_passing(EVENT_FD_SEND, message);
+	}
+	return 0;
+}
+
+static __always_inline int record_messages(struct thread_state *own, long ret, int receives)
+{
+	__u32 call = own->syscall;
+	if (call == NR_sendto || call == NR_recvfrom) {
+		if (!receives)
+			record_send(own->args[0], (const void *)own->args[4], own->args[5], ret, true);
+		if (ret > 0)
+			count_call(own->args[0], receives ? ret : 0, receives ? 0 : ret);
+		return 0;
+	}
+	bool one = call == NR_sendmsg || call == NR_recvmsg;
+	struct messages messages = {
+		.vector = own->args[1],
+		.result = ret < 0 || one ? ret : 0,
+		.fd = own->args[0],
+		.receives = receives,
+	};
+	if (receives && ret < 0)
+		return 0;
+	/* Of a call that failed, the first message is the one that did. */
+	__u32 count = one || ret < 0 ? 1 : ret;
+	bpf_loop(count < MESSAGES_MAX ? count : MESSAGES_MAX, message_step, &messages, 0);
+	return 0;
+}
+
+/* A TCP connection of a followed process begins, or any of those that are watched ends. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(on_tcp_state, struct sock *sk, int from, int to)
+{
+	if (to == TCP_SYN_SENT) {
+		struct task_struct *task = bpf_get_current_task_btf();
+		if (followed(state_of(task)))
+			own_connection(task, sk, false);
+		return 0;
+	}
+	if (to != TCP_CLOSE)
+		return 0;
+	__u64 key = (__u64)sk;
+	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
+	if (!connection)
+		return 0;
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+	__u64 in = BPF_CORE_READ(tcp, bytes_received), out = BPF_CORE_READ(tcp, bytes_acked);
+	/* The first byte that is acknowledged is the handshake's own. */
+	if (out)
+		out--;
+	bool same = connection->local_port == 0 || connection->local_port == BPF_CORE_READ(sk, __sk_common.skc_num) ||
+		    BPF_CORE_READ(sk, __sk_common.skc_num) == 0;
+	if (same && (in || out)) {
+		struct scratch *s = scratch_of(&interrupt_scratches);
+		if (s) {
+			struct event *e = &s->event;
+			e->kind = EVENT_CLOSE;
+			name_actor(e, &connection->actor);
+			append_socket(s, sk, true);
+			e->facts |= FACT_BYTES;
+			e->flags = connection->accepted;
+			e->facts |= FACT_FLAGS;
+			e->bytes_in = in;
+			e->bytes_out = out;
+			e->first_ns = connection->since_ns;
+			e->last_ns = bpf_ktime_get_boot_ns();
+			submit(s);
+		}
+	}
+	bpf_map_delete_elem(&connections, &key);
+	return 0;
+}

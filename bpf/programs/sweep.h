@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* What the recorder asks for from time to time and at the end: what threads that do nothing more still hold back. */
+#pragma once
+
+SEC("iter/task")
+int sweep_folds(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	if (!task)
+		return 0;
+	struct fold *fold = bpf_task_storage_get(&folds, task, 0, 0);
+	if (!fold || !fold->count || __sync_lock_test_and_set(&fold->busy, 1))
+		return 0;
+	flush_fold(fold);
+	fold->busy = 0;
+	return 0;
+}
+
+SEC("iter/task_file")
+int sweep_uses(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	if (!task || !file)
+		return 0;
+	struct use_key key = { .file = (__u64)file, .pid = task->tgid, .zero = 0 };
+	struct file_use *use = bpf_map_lookup_elem(&uses, &key);
+	if (!use)
+		return 0;
+	fill_use(begin_in(&sweep_scratches, EVENT_CLOSE, task), use, file);
+	bpf_map_delete_elem(&uses, &key);
+	return 0;
+}

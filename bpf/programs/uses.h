@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * Bytes read and written, by process and open file: counted in the kernel, and written as one event when the process
+ * closes the file, executes another program or ends. TCP counts its own bytes; see sockets.h.
+ */
+#pragma once
+
+#define USES_MAX 65536
+/* Descriptors of a process that are looked at when it ends. */
+#define DESCRIPTORS_MAX 65536
+
+struct use_key {
+	__u64 file;
+	__u32 pid;
+	__u32 zero;
+};
+
+struct file_use {
+	__u64 first_ns, last_ns;
+	__u64 bytes_in, bytes_out;
+	__u64 inode; /* tells whether the kernel has given the file's memory to another one since */
+	__u32 tid;
+	__u32 epoch;
+	__u32 calls;
+	__u32 several_threads;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, USES_MAX);
+	__type(key, struct use_key);
+	__type(value, struct file_use);
+} uses SEC(".maps");
+
+static __always_inline struct sock *sock_of(struct file *file);
+static __noinline int append_socket(struct scratch *s, struct sock *sk, int peer_of_unix);
+
+/* `file`: NULL where it is gone. */
+static __noinline int fill_use(struct scratch *s, struct file_use *use, struct file *file)
+{
+	if (!s || !use)
+		return 0;
+	struct event *e = &s->event;
+	if (file) {
+		struct sock *sk = sock_of(file);
+		if (sk)
+			append_socket(s, sk, 1);
+		else
+			append_file(s, SLOT_PATH_BASE, file);
+		e->facts |= FACT_PATH_KERNEL;
+	}
+	e->inode = use->inode;
+	e->facts |= FACT_BYTES;
+	e->first_ns = use->first_ns;
+	e->last_ns = use->last_ns;
+	e->bytes_in = use->bytes_in;
+	e->bytes_out = use->bytes_out;
+	if (!use->several_threads)
+		e->tid = use->tid;
+	if (use->several_threads)
+		e->facts |= FACT_SEVERAL_THREADS;
+	submit_many(s, use->calls);
+	return 0;
+}
+
+static __always_inline void record_use(struct task_struct *task, struct file_use *use, struct file *file)
+{
+	fill_use(begin(EVENT_CLOSE, task), use, file);
+}
+
+static __noinline int count_bytes(struct task_struct *task, struct file *file, __u64 in, __u64 out)
+{
+	struct thread_state *leader = state_of_leader(task);
+	if (!leader || !file)
+		return 0;
+	struct use_key key = { .file = (__u64)file, .pid = task->tgid, .zero = 0 };
+	struct file_use *use = bpf_map_lookup_elem(&uses, &key);
+	__u64 inode = BPF_CORE_READ(file, f_inode, i_ino);
+	__u64 now = bpf_ktime_get_boot_ns();
+	__u32 tid = task->flags & PF_IO_WORKER ? task->tgid : task->pid;
+	if (use && (use->epoch != leader->epoch || use->inode != inode)) {
+		record_use(task, use, use->inode == inode ? file : NULL);
+		use->first_ns = now;
+		use->bytes_in = use->bytes_out = 0;
+		use->calls = use->several_threads = 0;
+		use->tid = tid;
+		use->inode = inode;
+		use->epoch = leader->epoch;
+	}
+	if (!use) {
+		struct file_use fresh = {
+			.first_ns = now,
+			.inode = inode,
+			.tid = tid,
+			.epoch = leader->epoch,
+		};
+		if (bpf_map_update_elem(&uses, &key, &fresh, BPF_ANY)) {
+			count_lost(LOSS_MAP_FULL, EVENT_CLOSE);
+			return 0;
+		}
+		__sync_fetch_and_add(&leader->uses, 1);
+		use = bpf_map_lookup_elem(&uses, &key);
+		if (!use)
+			return 0;
+	}
+	use->last_ns = now;
+	__sync_fetch_and_add(&use->bytes_in, in);
+	__sync_fetch_and_add(&use->bytes_out, out);
+	__sync_fetch_and_add(&use->calls, 1);
+	if (use->tid != tid)
+		use->several_threads = 1;
+	return 0;
+}
+
+/* The process lets go of a file. */
+static __noinline int end_use(struct task_struct *task, struct file *file)
+{
+	struct use_key key = { .file = (__u64)file, .pid = task->tgid, .zero = 0 };
+	struct file_use *use = bpf_map_lookup_elem(&uses, &key);
+	if (!use)
+		return 0;
+	record_use(task, use, use->inode == BPF_CORE_READ(file, f_inode, i_ino) ? file : NULL);
+	bpf_map_delete_elem(&uses, &key);
+	struct thread_state *leader = state_of_leader(task);
+	if (leader)
+		__sync_fetch_and_sub(&leader->uses, 1);
+	return 0;
+}
+
+struct descriptors {
+	__u64 first;
+};
+
+static long descriptor_step(__u32 index, void *context)
+{
+	struct descriptors *range = context;
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread_state *leader = state_of_leader(task);
+	if (!leader || !leader->uses)
+		return 1;
+	struct file *file = file_of(task, range->first + index);
+	if (file)
+		end_use(task, file);
+	return 0;
+}
+
+/* Of the current task: all of a range of descriptors. */
+static __noinline int end_uses(__u64 first, __u64 last)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread_state *leader = state_of_leader(task);
+	if (!leader || !leader->uses)
+		return 0;
+	__u64 count = BPF_CORE_READ(task, files, fdt, max_fds);
+	if (last < count)
+		count = last + 1;
+	if (first >= count)
+		return 0;
+	struct descriptors range = { .first = first };
+	count -= first;
+	bpf_loop(count < DESCRIPTORS_MAX ? count : DESCRIPTORS_MAX, descriptor_step, &range, 0);
+	return 0;
+}
