@@ -113,7 +113,9 @@ fn strangers(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
         .iter()
         .filter_map(|path| path.strip_prefix(layout.root()).ok())
         .map(|path| path.to_string_lossy().into_owned())
-        .filter(|path| path != "manifest.json" && !known.contains(path.as_str()))
+        .filter(|path| {
+            path != "manifest.json" && layout.root().join(path) != layout.reserve() && !known.contains(path.as_str())
+        })
         .map(|path| format!("{path} is not in the manifest"))
         .collect();
     problems.sort();

@@ -9,6 +9,9 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// Room that is kept for the last manifest, for when the disk is full: 200 files are 60 kB of manifest.
+const RESERVE_BYTES: i64 = 256 << 10;
+
 /// A case that is being written.
 pub struct CaseFolder {
     /// Where things lie.
@@ -42,6 +45,10 @@ impl CaseFolder {
         }
         let case = Self { layout, manifest };
         case.write_manifest()?;
+        let reserve = case.layout.reserve();
+        let room = create_file(&reserve)?;
+        // Where a file system has no way to keep room, a full disk costs the last manifest; the one before stays.
+        let _ = nix::fcntl::posix_fallocate(&room, 0, RESERVE_BYTES);
         Ok(case)
     }
 
@@ -66,10 +73,38 @@ impl CaseFolder {
         file.sync_all().map_err(write_error(path))?;
         let (sha256, bytes) = sha256_of(file).map_err(write_error(path))?;
         let relative = path.strip_prefix(self.layout.root()).unwrap_or(path).to_string_lossy().into_owned();
-        let before = self.manifest.files.last().map_or("", |entry| entry.chain.as_str());
-        let chain = chain(before, &relative, &sha256);
+        let chain = chain(self.last_chain(), &relative, &sha256);
         self.manifest.files.push(FileEntry { path: relative, bytes, rows, sha256, chain });
         Ok(())
+    }
+
+    /// Enters a file that holds what others held; those are no longer part of the case, but still there.
+    pub fn replace_files(&mut self, replaced: &[String], path: &Path, rows: u64) -> Result<()> {
+        if !replaced.is_empty() {
+            let mut kept = std::mem::take(&mut self.manifest.files);
+            kept.retain(|entry| !replaced.contains(&entry.path));
+            for mut entry in kept {
+                entry.chain = chain(self.last_chain(), &entry.path, &entry.sha256);
+                self.manifest.files.push(entry);
+            }
+        }
+        self.close_file(path, Some(rows))
+    }
+
+    /// Removes files that the manifest no longer names. One that cannot be removed is not read either.
+    pub fn remove_files(&self, paths: &[String]) {
+        for path in paths {
+            let _ = fs::remove_file(self.layout.root().join(path));
+        }
+    }
+
+    fn last_chain(&self) -> &str {
+        self.manifest.files.last().map_or("", |entry| entry.chain.as_str())
+    }
+
+    /// Frees the room that was kept for the last manifest.
+    pub fn free_reserve(&self) {
+        let _ = fs::remove_file(self.layout.reserve());
     }
 
     /// Removes what [`CaseFolder::create`] made.
@@ -90,5 +125,33 @@ impl CaseFolder {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use argus_schemas::case::FORMAT_VERSION;
+    use argus_schemas::manifest::{Coverage, Host, SpanLineCounts};
+
+    /// A manifest of nothing.
+    pub(crate) fn manifest() -> Manifest {
+        Manifest {
+            format_version: FORMAT_VERSION,
+            writer: String::new(),
+            host: Host::default(),
+            command: Vec::new(),
+            uid: 0,
+            mode: "run".to_owned(),
+            span_socket: None,
+            root: None,
+            clock_pairs: Vec::new(),
+            probes: Vec::new(),
+            coverage: Coverage::default(),
+            losses: Vec::new(),
+            span_lines: SpanLineCounts::default(),
+            files: Vec::new(),
+            end: None,
+        }
     }
 }

@@ -32,14 +32,22 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A table could not be encoded.
-    #[error("cannot encode {path}")]
-    #[diagnostic(help("this is a defect of argus-capture: please report it with this message"))]
+    #[error("cannot write the table {path}")]
+    #[diagnostic(help("check the free space and the rights on the folder; what was closed before stays readable"))]
     Encode {
         /// The file.
         path: PathBuf,
         /// Why.
         #[source]
         source: parquet::errors::ParquetError,
+    },
+    /// The columns of a table are not of one length.
+    #[error("cannot put a table together")]
+    #[diagnostic(help("this is a defect of argus-capture: please report it with this message"))]
+    Columns {
+        /// Why.
+        #[source]
+        source: arrow::error::ArrowError,
     },
     /// No such user.
     #[error("there is no user {name}")]
@@ -81,6 +89,17 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// The error and its causes, in one line.
+    pub fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(one) = cause {
+            text.push_str(&format!(": {one}"));
+            cause = one.source();
+        }
+        text
+    }
+
     /// The exit status: a shell's 127 or 126 for a command that does not start, else 2.
     pub fn exit_status(&self) -> u8 {
         match self {

@@ -11,6 +11,7 @@ mod launch;
 mod receiver;
 mod requests;
 mod run;
+mod segments;
 mod tables;
 
 use clap::Parser;

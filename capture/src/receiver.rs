@@ -151,8 +151,8 @@ impl Receiver {
         &self.socket
     }
 
-    /// Reads what was sent so far, then ends.
-    pub fn finish(mut self, journal: &Path) -> Result<Assembled> {
+    /// Reads what was sent so far, then ends. The second value: why not all of it is in the journal.
+    pub fn finish(mut self, journal: &Path) -> Result<(Assembled, Option<Error>)> {
         self.stop.store(true, Ordering::Release);
         let sink = self.thread.take().and_then(|thread| thread.join().ok());
         let Some(mut sink) = sink else {
@@ -160,10 +160,9 @@ impl Receiver {
             return Err(Error::System { doing: "receiving spans", source });
         };
         let flushed = sink.journal.flush();
-        if let Some(source) = sink.trouble.or(flushed.err()) {
-            return Err(Error::Write { path: journal.to_owned(), source });
-        }
-        Ok(sink.assembler.finish())
+        let trouble = sink.trouble.or(flushed.err());
+        let trouble = trouble.map(|source| Error::Write { path: journal.to_owned(), source });
+        Ok((sink.assembler.finish(), trouble))
     }
 }
 

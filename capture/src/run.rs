@@ -8,23 +8,27 @@ use crate::gaps::Gaps;
 use crate::launch::{Identity, start};
 use crate::receiver::Receiver;
 use crate::requests::Requests;
-use crate::tables::Table;
+use crate::segments::{PERIOD, Segments};
+use crate::tables::{self, Table};
 use argus_bpf::{Probes, Record, decode};
 use argus_schemas::case::{CaseLayout, FORMAT_VERSION};
 use argus_schemas::events::{Event, Kind};
-use argus_schemas::manifest::{End, Host, Manifest, ProcessKey, SpanLineCounts};
+use argus_schemas::manifest::{End, Host, Loss, Manifest, ProcessKey, SpanLineCounts};
+use argus_schemas::span_log::Assembled;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::ffi::OsString;
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-/// A segment is closed when it has this many rows: about 5 MB on disk, and 200 MB while it is built at worst.
-const SEGMENT_ROWS: usize = 262_144;
+/// Why a capture ends that a signal asked to.
+const ASKED: &str = "the capture was asked to end by a signal";
 
-/// A segment is closed this long after its first row, so that a killed capture loses little.
-const SEGMENT_AGE: Duration = Duration::from_secs(5);
+/// How often the two clocks are compared.
+const CLOCK_PERIOD_NS: u64 = 60_000_000_000;
 
 /// How often threads that have fallen idle are asked for the repeats that they hold back: half of the second that no
 /// fold may exceed.
@@ -61,16 +65,16 @@ fn host() -> Host {
     }
 }
 
-/// Writes events into segments.
+/// Turns what the kernel sends into the case.
 struct Recorder {
     case: CaseFolder,
-    table: Table,
-    first_row: Option<Instant>,
-    segment: u32,
+    segments: Segments,
     next_event_id: u64,
     gaps: Gaps,
     requests: Requests,
     undecoded: u64,
+    /// Since when the case cannot be written, and why.
+    stuck: Option<(u64, String)>,
 }
 
 impl Recorder {
@@ -92,8 +96,7 @@ impl Recorder {
     fn push(&mut self, event: &mut Event) {
         event.event_id = self.next_event_id;
         self.next_event_id += 1;
-        self.first_row.get_or_insert_with(Instant::now);
-        self.table.push_event(event);
+        self.segments.push(event);
     }
 
     /// Writes the requests whose results never came.
@@ -103,22 +106,63 @@ impl Recorder {
         }
     }
 
-    fn segment_is_due(&self) -> bool {
-        self.table.rows() >= SEGMENT_ROWS || self.first_row.is_some_and(|first| first.elapsed() >= SEGMENT_AGE)
+    /// Where events are missing, as far as it is known now.
+    fn losses(&self, probes: &Probes, now: u64) -> Vec<Loss> {
+        let mut counted = probes.losses();
+        counted.push(("undecoded".to_owned(), self.undecoded));
+        let kinds: Vec<String> = probes.lost_kinds().iter().map(|(kind, _)| kind.as_str().to_owned()).collect();
+        let began = self.case.manifest.clock_pairs.first().map_or(0, |pair| pair.boot_ns);
+        let mut losses = self.gaps.losses(&counted, &kinds, began, now);
+        if let (Some((since, _)), missing @ 1..) = (&self.stuck, self.segments.missing()) {
+            losses.push(Loss {
+                cause: "not_written".to_owned(),
+                count: missing,
+                cpu: None,
+                kinds: Vec::new(),
+                from_boot_ns: since.saturating_sub(2 * u64::try_from(PERIOD.as_nanos()).unwrap_or(0)),
+                to_boot_ns: now,
+            });
+        }
+        losses
     }
 
-    fn close_segment(&mut self) -> Result<()> {
-        if self.table.rows() == 0 {
-            return Ok(());
+    /// Writes what came in. A disk that is full ends nothing: the command goes on, what can still be written is, and
+    /// the manifest tells of the rest.
+    fn write(&mut self, probes: &Probes, last: bool) {
+        let pair = clock::pair();
+        let pairs = &mut self.case.manifest.clock_pairs;
+        if pairs.last().is_none_or(|before| pair.boot_ns.saturating_sub(before.boot_ns) >= CLOCK_PERIOD_NS) {
+            pairs.push(pair);
         }
-        self.segment += 1;
-        let path = self.case.layout.events().join(CaseLayout::segment_name(self.segment));
-        let rows = self.table.write(&path)?;
-        self.first_row = None;
-        self.case.close_file(&path, Some(rows))?;
-        self.case.manifest.clock_pairs.push(clock::pair());
-        self.case.write_manifest()
+        self.case.manifest.losses = self.losses(probes, pair.boot_ns);
+        match self.segments.write(&mut self.case, last) {
+            Ok(()) => {
+                if self.stuck.is_some() && self.segments.missing() == 0 {
+                    self.stuck = None;
+                    self.case.manifest.end = None;
+                }
+            }
+            Err(error) => self.cannot_write(pair.boot_ns, &error),
+        }
     }
+
+    fn cannot_write(&mut self, now: u64, error: &Error) {
+        let why = error.in_full();
+        if self.stuck.is_none() {
+            tell(&format!("{why}; the command goes on, and what cannot be kept is counted"));
+            self.case.free_reserve();
+        }
+        let (since, _) = self.stuck.get_or_insert((now, why.clone()));
+        let reason = format!("the case could not be written any more: {why}");
+        self.case.manifest.end = Some(End { clean: false, reason, exit_code: None, boot_ns: *since });
+        // If not even this can be written, the manifest of before stands.
+        let _ = self.case.write_manifest();
+    }
+}
+
+/// A message for people; a terminal that is gone is no error.
+fn tell(message: &str) {
+    let _ = writeln!(std::io::stderr(), "argus-capture: {message}");
 }
 
 /// Runs the command under capture; returns the exit status to pass on.
@@ -169,16 +213,16 @@ pub fn run(arguments: &RunArguments) -> Result<u8> {
 
     let mut recorder = Recorder {
         case,
-        table: Table::events(),
-        first_row: None,
-        segment: 0,
+        segments: Segments::new(),
         next_event_id: 1,
         gaps: Gaps::default(),
         requests: Requests::default(),
         undecoded: 0,
+        stuck: None,
     };
     let mut status: Option<ExitStatus> = None;
     let mut swept = Instant::now();
+    let mut hung_up = false;
     let reason = loop {
         // Read before the ring is: whoever sees no live thread has that thread's last event already in the ring.
         let live = probes.live_threads();
@@ -194,16 +238,23 @@ pub fn run(arguments: &RunArguments) -> Result<u8> {
             probes.sweep()?;
             swept = Instant::now();
         }
-        if recorder.segment_is_due() {
-            recorder.close_segment()?;
+        if recorder.segments.is_due() {
+            recorder.write(&probes, false);
         }
-        let over = match (status, ASKED_TO_END.load(Ordering::Acquire)) {
-            (Some(_), _) if arguments.wait == Wait::Child => Some("the command ended"),
-            (Some(_), _) if live == 0 => Some("the last process of the subtree ended"),
-            // Ctrl-C reaches the command too: while it lives, its end is what counts.
-            (None, signal) if signal == Signal::SIGINT as i32 => None,
-            (_, 0) => None,
-            (_, _) => Some("the capture was asked to end by a signal"),
+        let asked = ASKED_TO_END.load(Ordering::Acquire);
+        // The leader of a session alone is told that its terminal went; a shell would pass it on, and so does this.
+        if asked == Signal::SIGHUP as i32 && !hung_up && status.is_none() {
+            hung_up = true;
+            // A command that has just ended needs no telling.
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGHUP);
+        }
+        let over = match status {
+            Some(_) if arguments.wait == Wait::Child => Some("the command ended"),
+            Some(_) if live == 0 => Some("the last process of the subtree ended"),
+            // Ctrl-C and a terminal that closes reach the command too: while it lives, its end is what counts.
+            None if asked == Signal::SIGINT as i32 || asked == Signal::SIGHUP as i32 => None,
+            _ if asked != 0 => Some(ASKED),
+            _ => None,
         };
         if let Some(reason) = over
             && taken == 0
@@ -228,43 +279,63 @@ fn finish(
     exit_code: Option<i32>,
 ) -> Result<()> {
     recorder.end_requests();
-    recorder.close_segment()?;
-    let mut case = recorder.case;
-    let journal = case.layout.span_journal();
-    let said = receiver.finish(&journal)?;
-    case.close_file(&journal, None)?;
+    // Written once more, as one file; the manifest follows below, with everything else.
+    recorder.write(probes, true);
+    let journal = recorder.case.layout.span_journal();
+    let (said, trouble) = receiver.finish(&journal)?;
+    let end = clock::pair();
+    recorder.case.manifest.losses = recorder.losses(probes, end.boot_ns);
+    recorder.case.manifest.losses.extend(said.lost.iter().cloned());
+    recorder.case.manifest.span_lines = said.counts;
+    recorder.case.manifest.clock_pairs.push(end);
+    if let Some(error) = trouble.or_else(|| spans(&mut recorder.case, &said, &journal).err()) {
+        recorder.cannot_write(end.boot_ns, &error);
+    }
+    // What goes on unrecorded can make any "it did not" untrue.
+    let cut_short = reason == ASKED && probes.live_threads() > 0;
+    let (clean, reason) = match &recorder.stuck {
+        Some((_, why)) => (false, format!("{reason}; before that, the case could not be written: {why}")),
+        None if cut_short => (false, format!("{reason}, while processes of the subtree went on")),
+        None => (true, reason.to_owned()),
+    };
+    recorder.case.manifest.end = Some(End { clean, reason, exit_code, boot_ns: end.boot_ns });
+    recorder.case.free_reserve();
+    let case = recorder.case;
+    if let Err(error) = case.write_manifest() {
+        tell(&error.in_full());
+    }
+    if let Some((uid, gid)) = identity.invoker {
+        case.give_to(uid, gid)?;
+    }
+    let lost: u64 = case.manifest.losses.iter().map(|loss| loss.count).sum();
+    tell(&format!(
+        "{} holds {} events and {} spans; {}",
+        case.layout.root().display(),
+        case.manifest
+            .files
+            .iter()
+            .filter(|file| file.path.starts_with("events/"))
+            .filter_map(|file| file.rows)
+            .sum::<u64>(),
+        said.spans.len(),
+        if lost == 0 { "nothing was lost".to_owned() } else { format!("{lost} events were lost") },
+    ));
+    if said.counts.unreadable > 0 {
+        tell(&format!("{} span-log lines could not be read; they are kept", said.counts.unreadable));
+    }
+    Ok(())
+}
+
+/// Writes what the agent said.
+fn spans(case: &mut CaseFolder, said: &Assembled, journal: &Path) -> Result<()> {
+    case.close_file(journal, None)?;
     let name = CaseLayout::segment_name(1);
     for (folder, mut table) in
         [(case.layout.spans(), Table::of_spans(&said.spans)), (case.layout.marks(), Table::of_marks(&said.marks))]
     {
         let path = folder.join(&name);
-        let rows = table.write(&path)?;
+        let rows = tables::write(&[table.take()?], &path)?;
         case.close_file(&path, Some(rows))?;
-    }
-    let end = clock::pair();
-    let mut counted = probes.losses();
-    counted.push(("undecoded".to_owned(), recorder.undecoded));
-    let kinds: Vec<String> = probes.lost_kinds().iter().map(|(kind, _)| kind.as_str().to_owned()).collect();
-    let began = case.manifest.clock_pairs.first().map_or(0, |pair| pair.boot_ns);
-    case.manifest.losses = recorder.gaps.losses(&counted, &kinds, began, end.boot_ns);
-    case.manifest.losses.extend(said.lost);
-    case.manifest.span_lines = said.counts;
-    case.manifest.clock_pairs.push(end);
-    case.manifest.end = Some(End { clean: true, reason: reason.to_owned(), exit_code, boot_ns: end.boot_ns });
-    case.write_manifest()?;
-    if let Some((uid, gid)) = identity.invoker {
-        case.give_to(uid, gid)?;
-    }
-    let lost: u64 = case.manifest.losses.iter().map(|loss| loss.count).sum();
-    eprintln!(
-        "argus-capture: {} holds {} events and {} spans; {}",
-        case.layout.root().display(),
-        recorder.next_event_id - 1,
-        said.spans.len(),
-        if lost == 0 { "nothing was lost".to_owned() } else { format!("{lost} events were lost") },
-    );
-    if said.counts.unreadable > 0 {
-        eprintln!("argus-capture: {} span-log lines could not be read; they are kept", said.counts.unreadable);
     }
     Ok(())
 }

@@ -240,20 +240,34 @@ impl Table {
         table
     }
 
-    /// Writes the rows as one Parquet file and empties the table; returns how many they were.
-    pub fn write(&mut self, path: &Path) -> Result<u64> {
-        let encode = |source| Error::Encode { path: path.to_owned(), source };
+    /// Takes the rows out.
+    pub fn take(&mut self) -> Result<RecordBatch> {
+        self.rows = 0;
         let columns = self.builders.iter_mut().map(Builder::finish).collect();
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|error| encode(error.into()))?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).map_err(encode)?))
-            .build();
-        let mut writer =
-            ArrowWriter::try_new(create_file(path)?, Arc::clone(&self.schema), Some(properties)).map_err(encode)?;
-        writer.write(&batch).map_err(encode)?;
-        writer.close().map_err(encode)?;
-        Ok(std::mem::take(&mut self.rows) as u64)
+        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|source| Error::Columns { source })
     }
+}
+
+/// Writes batches of one table as a new file, and returns how many rows that are.
+pub fn write(batches: &[RecordBatch], path: &Path) -> Result<u64> {
+    let Some(first) = batches.first() else { return Ok(0) };
+    let encode = |source| Error::Encode { path: path.to_owned(), source };
+    let properties =
+        WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3).map_err(encode)?)).build();
+    let file = create_file(path)?;
+    let written = || -> std::result::Result<(), parquet::errors::ParquetError> {
+        let mut writer = ArrowWriter::try_new(file, first.schema(), Some(properties))?;
+        for batch in batches {
+            writer.write(batch)?;
+        }
+        writer.close().map(drop)
+    };
+    if let Err(source) = written() {
+        // A file that was cut off is nobody's; the error matters more than whether it can be removed.
+        let _ = std::fs::remove_file(path);
+        return Err(encode(source));
+    }
+    Ok(batches.iter().map(|batch| batch.num_rows() as u64).sum())
 }
 
 #[cfg(test)]
@@ -278,7 +292,7 @@ mod tests {
                 ..Event::default()
             });
         }
-        assert_eq!(table.write(&path).unwrap(), Kind::ALL.len() as u64);
+        assert_eq!(write(&[table.take().unwrap()], &path).unwrap(), Kind::ALL.len() as u64);
         let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(&path).unwrap()).unwrap();
         let names: Vec<String> = reader.schema().fields().iter().map(|field| field.name().clone()).collect();
         assert_eq!(names, events::COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>());
@@ -291,8 +305,9 @@ mod tests {
     fn empty_tables_are_tables_too() {
         let folder = std::env::temp_dir().join(format!("argus-empty-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        assert_eq!(Table::of_spans(&[]).write(&folder.join("s.parquet")).unwrap(), 0);
-        assert_eq!(Table::of_marks(&[]).write(&folder.join("m.parquet")).unwrap(), 0);
+        for (mut table, name) in [(Table::of_spans(&[]), "s.parquet"), (Table::of_marks(&[]), "m.parquet")] {
+            assert_eq!(write(&[table.take().unwrap()], &folder.join(name)).unwrap(), 0);
+        }
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

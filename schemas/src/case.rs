@@ -27,6 +27,11 @@ impl CaseLayout {
         self.root.join("manifest.json")
     }
 
+    /// Room that the capture keeps for its last manifest while it runs, for when the disk is full; it says nothing.
+    pub fn reserve(&self) -> PathBuf {
+        self.root.join("manifest.json.reserve")
+    }
+
     /// The folder of kernel event segments: `000001.parquet` and on.
     pub fn events(&self) -> PathBuf {
         self.root.join("events")
@@ -48,7 +53,8 @@ impl CaseLayout {
         self.root.join("spans").join("received.jsonl")
     }
 
-    /// The file name of the `number`-th segment of a table, counted from 1.
+    /// The file name of the `number`-th file of a table, counted from 1. Numbers are left out where small files were
+    /// replaced by one.
     pub fn segment_name(number: u32) -> String {
         format!("{number:06}.parquet")
     }

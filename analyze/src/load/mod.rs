@@ -82,6 +82,18 @@ pub(crate) fn tables_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The event files that the manifest names and that are there; and those that are there and that it does not name.
+fn listed(layout: &CaseLayout, manifest: &Manifest) -> Result<(Vec<PathBuf>, Vec<String>)> {
+    let named: BTreeSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
+    let mut listed = Vec::new();
+    let mut unlisted = Vec::new();
+    for path in tables_in(&layout.events())? {
+        let name = format!("events/{}", path.file_name().unwrap_or_default().to_string_lossy());
+        if named.contains(name.as_str()) { listed.push(path) } else { unlisted.push(name) }
+    }
+    Ok((listed, unlisted))
+}
+
 /// Reads one case.
 ///
 /// # Errors
@@ -95,7 +107,7 @@ pub fn load(path: &Path) -> Result<Case> {
         .and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()))
         .unwrap_or_else(|| "case".to_owned());
 
-    let segments = tables_in(&layout.events())?;
+    let (segments, unlisted) = listed(&layout, &manifest)?;
     let present: BTreeSet<String> = segments
         .iter()
         .filter_map(|path| path.file_name().map(|name| format!("events/{}", name.to_string_lossy())))
@@ -114,6 +126,18 @@ pub fn load(path: &Path) -> Result<Case> {
             );
             findings.push(finding);
         }
+    }
+    if !unlisted.is_empty() {
+        let mut finding = Finding::new(
+            "unlisted-file",
+            Severity::Low,
+            format!("{} files in the case are not in its manifest, and were not read.", unlisted.len()),
+        );
+        finding.details = unlisted;
+        finding
+            .details
+            .push("A capture that was killed can leave some behind; so can whoever adds to a case.".to_owned());
+        findings.push(finding);
     }
     let (events, event_count) = tables::events(&segments)?;
     if event_count == 0 {

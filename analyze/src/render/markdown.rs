@@ -206,8 +206,9 @@ fn row(effect: &Effect) -> String {
         format!("{to} {}", code(detail))
     });
     let caveats: String = words::caveats(effect).iter().map(|caveat| format!("; {caveat}")).collect();
+    let amount = words::amount(effect).map(|amount| format!("; {amount}")).unwrap_or_default();
     format!(
-        "| {expectation} | {} | {}{}{caveats} | {} | {} | {} | {} | {} |\n",
+        "| {expectation} | {} | {}{}{amount}{caveats} | {} | {} | {} | {} | {} |\n",
         effect.facet.past_tense(),
         code(&effect.object),
         detail.unwrap_or_default(),

@@ -98,6 +98,9 @@ fn one_effect(effect: &Effect) -> String {
     if effect.count > 1 {
         let _ = write!(tail, " x{}", words::number(effect.count));
     }
+    if let Some(amount) = words::amount(effect) {
+        let _ = write!(tail, " ({amount})");
+    }
     if effect.outcome != "ok" {
         let _ = write!(tail, " failed: {}", cut(&safe(&effect.outcome), 16));
     }

@@ -140,11 +140,42 @@ pub fn detail(effect: &Effect) -> Option<String> {
     Some(if effect.facet == Facet::Rename { format!("to {detail}") } else { detail.to_owned() })
 }
 
+/// How much went through it: `sent 1.2 kB, received 30 kB`; nothing where nothing was counted, or nothing went through.
+pub fn amount(effect: &Effect) -> Option<String> {
+    let (out, into) = match effect.facet {
+        Facet::Write => ("wrote", "read"),
+        Facet::Read => ("wrote", "read"),
+        _ => ("sent", "received"),
+    };
+    let part = |word: &str, count: Option<u64>| {
+        count.filter(|count| *count > 0).map(|count| format!("{word} {}", bytes(count)))
+    };
+    let parts: Vec<String> = part(out, effect.bytes_out).into_iter().chain(part(into, effect.bytes_in)).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// A number of bytes, in decimal units.
+pub fn bytes(count: u64) -> String {
+    let mut value = count as f64;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if value < 999.5 {
+            return if unit == "B" || value >= 10.0 {
+                format!("{value:.0} {unit}")
+            } else {
+                format!("{value:.1} {unit}")
+            };
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.1} TB")
+}
+
 /// What weakens an effect as evidence, or sets it apart.
 pub fn caveats(effect: &Effect) -> Vec<&'static str> {
     let late = effect.late.then_some("after the call had returned");
     let claimed = (!effect.from_kernel).then_some("named by the program's own memory, which it can change");
-    late.into_iter().chain(claimed).collect()
+    let inherited = (effect.count == 0).then_some("through a descriptor that was open already");
+    late.into_iter().chain(claimed).chain(inherited).collect()
 }
 
 /// Event ids, runs of three and more as `4-9`, and how many came after the first `most` of these pieces.
@@ -283,6 +314,21 @@ mod tests {
             call_name: None,
             undeclared: false,
             event_ids: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn amounts_of_bytes() {
+        for (count, expected) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (9_940, "9.9 kB"),
+            (12_345, "12 kB"),
+            (999_500, "1.0 MB"),
+            (5_000_000_000_000, "5.0 TB"),
+        ] {
+            assert_eq!(bytes(count), expected, "{count}");
         }
     }
 

@@ -59,6 +59,8 @@ fn row(effect: &Effect) -> String {
     let detail = words::detail(effect)
         .map(|detail| format!("<span class=\"remark mono\">{}</span>", safe(&detail)))
         .unwrap_or_default();
+    let amount =
+        words::amount(effect).map(|amount| format!("<span class=\"remark\">{amount}</span>")).unwrap_or_default();
     let caveats: String =
         words::caveats(effect).iter().map(|caveat| format!("<span class=\"remark\">&#9888; {caveat}</span>")).collect();
     let outcome = if effect.outcome == "ok" { "" } else { " class=\"failed\"" };
@@ -68,7 +70,7 @@ fn row(effect: &Effect) -> String {
     );
     format!(
         "<tr class=\"{expectation}\"><td><span class=\"tag {expectation}\">{expectation}</span></td>\
-         <td class=\"act\">{}</td><td class=\"what\"><span class=\"mono\">{}</span>{detail}{caveats}</td>\
+         <td class=\"act\">{}</td><td class=\"what\"><span class=\"mono\">{}</span>{detail}{amount}{caveats}</td>\
          <td{outcome} data-name=\"outcome\">{}</td><td class=\"n\" data-name=\"times\">{}</td>\
          <td class=\"n\" data-name=\"first\">{}</td><td data-name=\"basis\">{basis}</td>\
          <td class=\"ids\" data-name=\"kernel events\">{}</td></tr>\n",
