@@ -212,6 +212,7 @@ typedef struct {
 
 struct sock_common {
 	volatile unsigned char skc_state;
+	unsigned long skc_flags;
 	atomic64_t skc_cookie;
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -231,7 +232,8 @@ struct sock {
 
 struct tcp_sock {
 	__u64 bytes_received;
-	__u64 bytes_acked;
+	__u64 bytes_sent;
+	__u64 bytes_retrans;
 };
 
 struct socket {

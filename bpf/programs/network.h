@@ -312,10 +312,11 @@ int BPF_PROG(on_tcp_state, struct sock *sk, int from, int to)
 	if (!connection)
 		return 0;
 	struct tcp_sock *tcp = (struct tcp_sock *)sk;
-	__u64 in = BPF_CORE_READ(tcp, bytes_received), out = BPF_CORE_READ(tcp, bytes_acked);
-	/* The first byte that is acknowledged is the handshake's own. */
-	if (out)
-		out--;
+	__u64 in = BPF_CORE_READ(tcp, bytes_received);
+	__u64 out = BPF_CORE_READ(tcp, bytes_sent) - BPF_CORE_READ(tcp, bytes_retrans);
+	/* The peer's FIN counts as a byte (tcp_rcv_nxt_update), and tcp_fin sets this flag for it. */
+	if (in && BPF_CORE_READ(sk, __sk_common.skc_flags) & SOCK_DONE)
+		in--;
 	bool same = connection->local_port == 0 || connection->local_port == BPF_CORE_READ(sk, __sk_common.skc_num) ||
 		    BPF_CORE_READ(sk, __sk_common.skc_num) == 0;
 	if (same && (in || out)) {

@@ -204,22 +204,30 @@ SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
 	struct thread_state *own = state_of(task);
+	bool last = BPF_CORE_READ(task, signal, live.counter) == 0;
+	/* The kernel's own threads for io_uring were never seen to begin; but one may be the last of its process. */
+	bool of_ring = !own && task->flags & PF_IO_WORKER;
+	if (of_ring)
+		own = last ? state_of_leader(task) : NULL;
 	if (!own || own->flags & THREAD_SEED)
 		return 0;
 	if (!(own->flags & THREAD_QUIET)) {
-		flush_fold(bpf_task_storage_get(&folds, task, 0, 0));
-		bool last = BPF_CORE_READ(task, signal, live.counter) == 0;
+		if (!of_ring)
+			flush_fold(bpf_task_storage_get(&folds, task, 0, 0));
 		if (last)
 			end_uses(0, ~0ULL);
 		struct scratch *s = begin(EVENT_EXIT, task);
 		if (s) {
-			s->event.exit_code = BPF_CORE_READ(task, exit_code);
+			s->event.exit_code = BPF_CORE_READ(task, group_leader, exit_code);
+			if (!of_ring)
+				s->event.exit_code = BPF_CORE_READ(task, exit_code);
 			if (last)
 				s->event.facts |= FACT_LAST_THREAD;
 			submit(s);
 		}
 	}
 	/* After the event: who sees no live thread has every event in the ring. */
-	__sync_fetch_and_sub(&live_threads, 1);
+	if (!of_ring)
+		__sync_fetch_and_sub(&live_threads, 1);
 	return 0;
 }

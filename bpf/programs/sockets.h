@@ -11,6 +11,7 @@
 #define SOCK_STREAM 1
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
+#define SOCK_DONE (1ul << 1)
 #define TCP_CLOSE 7
 #define TCP_SYN_SENT 2
 
