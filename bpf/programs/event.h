@@ -61,8 +61,6 @@ enum event_slot {
 	SLOT_TRACEPARENT,
 	/* What the argument said when the call returned, where that is not what it said when the call began. */
 	SLOT_LATER,
-	/* A packet's payload. */
-	SLOT_PAYLOAD,
 	SLOTS,
 };
 
@@ -137,7 +135,6 @@ struct event {
 	__u8 remote_addr[16];
 	char comm[16];
 	__u32 lengths[SLOTS];
-	__u32 zero; /* the head's size stays a multiple of 8 */
 };
 
 /* Why something was not recorded; each has a counter in `losses`. */

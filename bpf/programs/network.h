@@ -336,6 +336,7 @@ int BPF_PROG(on_tcp_state, struct sock *sk, int from, int to)
 			submit(s);
 		}
 	}
-	bpf_map_delete_elem(&connections, &key);
+	if (!bpf_map_delete_elem(&connections, &key))
+		__sync_fetch_and_sub(&open_connections, 1);
 	return 0;
 }

@@ -86,6 +86,8 @@ struct {
 } threads SEC(".maps");
 
 __u64 live_threads = 0;
+/* TCP connections whose end is still to come, and with it their counts of bytes. */
+__u64 open_connections = 0;
 __u64 losses[LOSS_CAUSES] = {};
 /* By kind, of LOSS_RING_FULL and LOSS_RESERVE: what cannot have been lost need not be doubted. */
 __u64 lost_kinds[EVENT_KINDS] = {};

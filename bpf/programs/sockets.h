@@ -166,7 +166,10 @@ static __noinline int own_connection(struct task_struct *task, struct sock *sk, 
 	connection.accepted = accepted;
 	connection.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	__u64 key = (__u64)sk;
+	bool known = bpf_map_lookup_elem(&connections, &key);
 	if (bpf_map_update_elem(&connections, &key, &connection, BPF_ANY))
 		count_lost(LOSS_MAP_FULL, EVENT_CLOSE);
+	else if (!known)
+		__sync_fetch_and_add(&open_connections, 1);
 	return 0;
 }

@@ -44,13 +44,13 @@ static __always_inline bool ring_owner_followed(struct task_struct *task)
 	return followed(own);
 }
 
-static __always_inline void append_filename(struct scratch *s, struct task_struct *task, __u32 slot, int dirfd,
-					    struct filename *name)
+static __noinline int append_filename(struct scratch *s, __u32 slot, int dirfd, struct filename *name)
 {
-	append_kernel_argument(s, task, slot, dirfd, BPF_CORE_READ(name, name));
+	append_kernel_argument(s, bpf_get_current_task_btf(), slot, dirfd, BPF_CORE_READ(name, name));
+	return 0;
 }
 
-static __always_inline void append_request_address(struct scratch *s, const void *from, __u32 length)
+static __noinline int append_request_address(struct scratch *s, const void *from, __u32 length)
 {
 	struct address *address = &s->address;
 	__builtin_memset(address, 0, sizeof(*address));
@@ -59,6 +59,7 @@ static __always_inline void append_request_address(struct scratch *s, const void
 		append_address(s, address, bytes);
 	else
 		s->event.errors |= ERROR_UNREADABLE(SLOT_PATH_ARGUMENT);
+	return 0;
 }
 
 static __noinline int submit_request(struct scratch *s, struct io_kiocb *request)
@@ -85,7 +86,7 @@ static __always_inline int on_request(struct io_kiocb *request)
 		s = begin(EVENT_OPEN, task);
 		if (!s)
 			return 0;
-		append_filename(s, task, SLOT_PATH_BASE, BPF_CORE_READ(open, dfd), BPF_CORE_READ(open, filename));
+		append_filename(s, SLOT_PATH_BASE, BPF_CORE_READ(open, dfd), BPF_CORE_READ(open, filename));
 		s->event.flags = BPF_CORE_READ(open, how.flags);
 		s->event.facts |= FACT_FLAGS;
 		break;
@@ -96,7 +97,7 @@ static __always_inline int on_request(struct io_kiocb *request)
 		s = begin(directory ? EVENT_RMDIR : EVENT_DELETE, task);
 		if (!s)
 			return 0;
-		append_filename(s, task, SLOT_PATH_BASE, BPF_CORE_READ(unlink, dfd), BPF_CORE_READ(unlink, filename));
+		append_filename(s, SLOT_PATH_BASE, BPF_CORE_READ(unlink, dfd), BPF_CORE_READ(unlink, filename));
 		break;
 	}
 	case OP_RENAMEAT: {
@@ -104,10 +105,8 @@ static __always_inline int on_request(struct io_kiocb *request)
 		s = begin(EVENT_RENAME, task);
 		if (!s)
 			return 0;
-		append_filename(s, task, SLOT_PATH_BASE, BPF_CORE_READ(rename, old_dfd),
-				BPF_CORE_READ(rename, oldpath));
-		append_filename(s, task, SLOT_PATH2_BASE, BPF_CORE_READ(rename, new_dfd),
-				BPF_CORE_READ(rename, newpath));
+		append_filename(s, SLOT_PATH_BASE, BPF_CORE_READ(rename, old_dfd), BPF_CORE_READ(rename, oldpath));
+		append_filename(s, SLOT_PATH2_BASE, BPF_CORE_READ(rename, new_dfd), BPF_CORE_READ(rename, newpath));
 		break;
 	}
 	case OP_MKDIRAT: {
@@ -115,7 +114,7 @@ static __always_inline int on_request(struct io_kiocb *request)
 		s = begin(EVENT_MKDIR, task);
 		if (!s)
 			return 0;
-		append_filename(s, task, SLOT_PATH_BASE, BPF_CORE_READ(mkdir, dfd), BPF_CORE_READ(mkdir, filename));
+		append_filename(s, SLOT_PATH_BASE, BPF_CORE_READ(mkdir, dfd), BPF_CORE_READ(mkdir, filename));
 		s->event.mode = BPF_CORE_READ(mkdir, mode);
 		s->event.facts |= FACT_MODE;
 		break;
@@ -125,7 +124,7 @@ static __always_inline int on_request(struct io_kiocb *request)
 		s = begin(EVENT_SYMLINK, task);
 		if (!s)
 			return 0;
-		append_filename(s, task, SLOT_PATH_BASE, BPF_CORE_READ(link, new_dfd), BPF_CORE_READ(link, newpath));
+		append_filename(s, SLOT_PATH_BASE, BPF_CORE_READ(link, new_dfd), BPF_CORE_READ(link, newpath));
 		append_kernel_text(s, SLOT_PATH2_ARGUMENT, BPF_CORE_READ(link, oldpath, name));
 		s->event.facts |= FACT_PATH2_TEXT;
 		break;
@@ -135,8 +134,8 @@ static __always_inline int on_request(struct io_kiocb *request)
 		s = begin(EVENT_LINK, task);
 		if (!s)
 			return 0;
-		append_filename(s, task, SLOT_PATH_BASE, BPF_CORE_READ(link, old_dfd), BPF_CORE_READ(link, oldpath));
-		append_filename(s, task, SLOT_PATH2_BASE, BPF_CORE_READ(link, new_dfd), BPF_CORE_READ(link, newpath));
+		append_filename(s, SLOT_PATH_BASE, BPF_CORE_READ(link, old_dfd), BPF_CORE_READ(link, oldpath));
+		append_filename(s, SLOT_PATH2_BASE, BPF_CORE_READ(link, new_dfd), BPF_CORE_READ(link, newpath));
 		break;
 	}
 	case OP_CONNECT: {

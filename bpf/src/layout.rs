@@ -49,11 +49,10 @@ pub(crate) struct Head {
     pub remote_addr: [u8; 16],
     pub comm: [u8; 16],
     pub lengths: [u32; SLOTS],
-    pub zero: u32,
 }
 
 /// How many texts an event has.
-pub(crate) const SLOTS: usize = 9;
+pub(crate) const SLOTS: usize = 8;
 
 /// The texts, in the order in which they follow the head. A base is path components, leaf first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +65,6 @@ pub(crate) enum Slot {
     Argv,
     Traceparent,
     Later,
-    Payload,
 }
 
 pub(crate) const FACT_PATH_KERNEL: u32 = 1 << 0;
@@ -179,8 +177,7 @@ mod tests {
             local_addr,
             remote_addr,
             comm,
-            lengths,
-            zero
+            lengths
         );
         assert_eq!(event.iter().count(), seen, "event.h has a field that the mirror lacks");
     }

@@ -226,6 +226,14 @@ impl Probes {
         unsafe { std::ptr::read_volatile(&raw const data.live_threads) }
     }
 
+    /// TCP connections of followed processes that have not ended yet: the kernel closes some after their process is
+    /// gone.
+    pub fn open_connections(&self) -> u64 {
+        let Some(data) = self.skeleton.maps.bss_data.as_ref() else { return 0 };
+        // SAFETY: as in live_threads.
+        unsafe { std::ptr::read_volatile(&raw const data.open_connections) }
+    }
+
     /// What the programs could not record, by cause, so far.
     pub fn losses(&self) -> Vec<(String, u64)> {
         let Some(data) = self.skeleton.maps.bss_data.as_ref() else { return Vec::new() };

@@ -144,6 +144,8 @@ pub(crate) mod tests {
             uid: 0,
             mode: "run".to_owned(),
             span_socket: None,
+            recorder_pid: None,
+            case_path: None,
             root: None,
             clock_pairs: Vec::new(),
             probes: Vec::new(),

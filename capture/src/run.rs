@@ -27,6 +27,10 @@ use std::time::{Duration, Instant};
 /// Why a capture ends that a signal asked to.
 const ASKED: &str = "the capture was asked to end by a signal";
 
+/// How long the ends of TCP connections are waited for once their processes are gone: on one machine they take
+/// milliseconds, and a peer that never answers is not worth more.
+const CLOSING: Duration = Duration::from_millis(300);
+
 /// How often the two clocks are compared.
 const CLOCK_PERIOD_NS: u64 = 60_000_000_000;
 
@@ -178,6 +182,8 @@ pub fn run(arguments: &RunArguments) -> Result<u8> {
         uid: identity.user.uid.as_raw(),
         mode: "run".to_owned(),
         span_socket: None,
+        recorder_pid: i32::try_from(std::process::id()).ok(),
+        case_path: std::path::absolute(&arguments.output).ok().map(|path| path.to_string_lossy().into_owned()),
         root: None,
         clock_pairs: vec![pair],
         probes: probes.probes().to_vec(),
@@ -223,6 +229,7 @@ pub fn run(arguments: &RunArguments) -> Result<u8> {
     let mut status: Option<ExitStatus> = None;
     let mut swept = Instant::now();
     let mut hung_up = false;
+    let mut gone_since: Option<Instant> = None;
     let reason = loop {
         // Read before the ring is: whoever sees no live thread has that thread's last event already in the ring.
         let live = probes.live_threads();
@@ -250,7 +257,11 @@ pub fn run(arguments: &RunArguments) -> Result<u8> {
         }
         let over = match status {
             Some(_) if arguments.wait == Wait::Child => Some("the command ended"),
-            Some(_) if live == 0 => Some("the last process of the subtree ended"),
+            Some(_) if live == 0 => {
+                let gone = *gone_since.get_or_insert_with(Instant::now);
+                let closing = probes.open_connections() > 0 && gone.elapsed() < CLOSING;
+                (!closing).then_some("the last process of the subtree ended")
+            }
             // Ctrl-C and a terminal that closes reach the command too: while it lives, its end is what counts.
             None if asked == Signal::SIGINT as i32 || asked == Signal::SIGHUP as i32 => None,
             _ if asked != 0 => Some(ASKED),

@@ -21,6 +21,12 @@ pub struct Manifest {
     /// The socket on which the capture received spans, as the workload saw it.
     #[serde(default)]
     pub span_socket: Option<String>,
+    /// The capture's own process: whoever reached into it is named.
+    #[serde(default)]
+    pub recorder_pid: Option<i32>,
+    /// Where the case was written, absolute: whoever touched it there is named.
+    #[serde(default)]
+    pub case_path: Option<String>,
     /// The first followed process.
     pub root: Option<ProcessKey>,
     /// Pairs of the two clocks, at least one at the start and one at the end.

@@ -167,6 +167,8 @@ fn a_flood_hides_no_connection() {
     let Some(seen) = evade("flood") else { return };
     seen.effect(Facet::Connect, &format!("127.0.0.1:{}", seen.port), Some("tcp"));
     let opens = all_effects(&seen.report).filter(|e| e.object.starts_with("/nowhere/")).count() as u64;
+    let attacked = seen.report.findings.iter().filter(|finding| finding.rule == "recorder-attacked").count();
+    assert_eq!(attacked, 1, "stopping the recorder is a finding: {:#?}", seen.report.findings);
     let lost = seen.report.case.lost;
     assert!(
         lost > 0 && opens > 10_000,

@@ -64,6 +64,8 @@ pub fn manifest() -> Manifest {
         uid: 1000,
         mode: "run".to_owned(),
         span_socket: None,
+        recorder_pid: Some(99),
+        case_path: Some("/cases/x.argus".to_owned()),
         root: None,
         clock_pairs: vec![ClockPair { boot_ns: 0, real_ns: 1 }],
         probes: Vec::new(),
