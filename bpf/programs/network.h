@@ -118,12 +118,6 @@ static __noinline int record_socket(struct thread_state *own, const struct call 
 	return 0;
 }
 
-static __always_inline bool is_tcp(struct sock *sk)
-{
-	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	return (family == AF_INET || family == AF_INET6) && BPF_CORE_READ(sk, sk_type) == SOCK_STREAM;
-}
-
 /* The bytes of one call on one descriptor. */
 static __noinline int count_call(int fd, __u64 in, __u64 out)
 {
@@ -132,7 +126,7 @@ static __noinline int count_call(int fd, __u64 in, __u64 out)
 	if (!file)
 		return 0;
 	struct sock *sk = sock_of(file);
-	if (sk && is_tcp(sk))
+	if (used_tcp(sk))
 		return 0;
 	if (sk && leads_to_recorder(sk)) {
 		/* A mark may have been among it: from here on, the thread may work for another call. */
@@ -332,7 +326,7 @@ int BPF_PROG(on_tcp_state, struct sock *sk, int from, int to)
 			e->bytes_in = in;
 			e->bytes_out = out;
 			e->first_ns = connection->since_ns;
-			e->last_ns = bpf_ktime_get_boot_ns();
+			e->last_ns = connection->last_ns;
 			submit(s);
 		}
 	}

@@ -141,6 +141,7 @@ static __noinline int append_address(struct scratch *s, const struct address *ad
 struct connection {
 	struct actor actor;
 	__u64 since_ns;
+	__u64 last_ns; /* of sending or receiving; the kernel closes later, at a time of its own */
 	__u32 local_port;
 	__u32 accepted;
 };
@@ -162,7 +163,7 @@ static __noinline int own_connection(struct task_struct *task, struct sock *sk, 
 		return 0;
 	struct connection connection = {};
 	read_actor(&connection.actor, task);
-	connection.since_ns = bpf_ktime_get_boot_ns();
+	connection.since_ns = connection.last_ns = bpf_ktime_get_boot_ns();
 	connection.accepted = accepted;
 	connection.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	__u64 key = (__u64)sk;
@@ -172,4 +173,22 @@ static __noinline int own_connection(struct task_struct *task, struct sock *sk, 
 	else if (!known)
 		__sync_fetch_and_add(&open_connections, 1);
 	return 0;
+}
+
+static __always_inline bool is_tcp(struct sock *sk)
+{
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	return (family == AF_INET || family == AF_INET6) && BPF_CORE_READ(sk, sk_type) == SOCK_STREAM;
+}
+
+/* TCP counts its bytes itself; what is noted is until when the connection was used. */
+static __always_inline bool used_tcp(struct sock *sk)
+{
+	if (!sk || !is_tcp(sk))
+		return false;
+	__u64 key = (__u64)sk;
+	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
+	if (connection)
+		connection->last_ns = bpf_ktime_get_boot_ns();
+	return true;
 }

@@ -213,7 +213,7 @@ int BPF_PROG(on_uring_result, void *ring_context, struct io_kiocb *request)
 	case OP_READV_FIXED:
 	case OP_RECVMSG:
 	case OP_RECV:
-		if (result > 0 && !(sock_of(file) && is_tcp(sock_of(file))))
+		if (result > 0 && !used_tcp(sock_of(file)))
 			count_bytes(task, file, result, 0);
 		return 0;
 	case OP_WRITEV:
@@ -222,7 +222,7 @@ int BPF_PROG(on_uring_result, void *ring_context, struct io_kiocb *request)
 	case OP_WRITEV_FIXED:
 	case OP_SEND:
 	case OP_SEND_ZC:
-		if (result > 0 && !(sock_of(file) && is_tcp(sock_of(file))))
+		if (result > 0 && !used_tcp(sock_of(file)))
 			count_bytes(task, file, 0, result);
 		return 0;
 	case OP_OPENAT:

@@ -365,7 +365,8 @@ fn of_group(group: &Unowned, judged: &[Judged], found: &mut Vec<Finding>) {
     // The agent outside its calls is asked for no declaration.
     let why = if group.verdict == Verdict::Runtime { "outside any call" } else { "which nobody declared" };
     let mut groups: BTreeMap<(String, Severity, &str), Vec<&Effect>> = BTreeMap::new();
-    for effect in &group.effects {
+    // Bytes through what was open already are no act of their own: what had opened it is judged.
+    for effect in group.effects.iter().filter(|effect| effect.count > 0) {
         let Some((rule, severity)) = gravity(effect).filter(|(_, severity)| *severity >= Severity::High) else {
             continue;
         };

@@ -316,7 +316,7 @@ fn timeline(judged: &[Judged], unowned: &[Unowned], origin: u64) -> Vec<Timeline
             entries.push(effect_entry(effect, Some(call)));
         }
     }
-    for effect in unowned.iter().flat_map(|group| &group.effects).filter(|effect| notable(effect)) {
+    for effect in unowned.iter().flat_map(|group| &group.effects).filter(|effect| effect.count > 0 && notable(effect)) {
         entries.push(effect_entry(effect, None));
     }
     // Equal instants: a call begins before its effects and ends after them.
