@@ -106,6 +106,8 @@ fn chained(manifest: &Manifest) -> Check {
 }
 
 fn strangers(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
+    // The room kept for the last manifest goes with a clean end; after that it is a stranger too.
+    let clean = manifest.end.as_ref().is_some_and(|end| end.clean);
     let known: BTreeSet<&str> = manifest.files.iter().map(|entry| entry.path.as_str()).collect();
     let mut found = Vec::new();
     beneath(layout.root(), &mut found)?;
@@ -114,7 +116,9 @@ fn strangers(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
         .filter_map(|path| path.strip_prefix(layout.root()).ok())
         .map(|path| path.to_string_lossy().into_owned())
         .filter(|path| {
-            path != "manifest.json" && layout.root().join(path) != layout.reserve() && !known.contains(path.as_str())
+            path != "manifest.json"
+                && (clean || layout.root().join(path) != layout.reserve())
+                && !known.contains(path.as_str())
         })
         .map(|path| format!("{path} is not in the manifest"))
         .collect();

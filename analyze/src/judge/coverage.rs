@@ -11,15 +11,16 @@ use argus_schemas::verdicts::Verdict;
 const fn kinds(facet: Facet) -> &'static [&'static str] {
     match facet {
         Facet::Exec => &["exec"],
-        // A datagram can be sent without a connect.
-        Facet::Connect | Facet::NameLookup | Facet::Ipc => &["connect", "send"],
+        // A datagram can be sent without a connect, and a connection used that somebody else had made.
+        Facet::Connect | Facet::NameLookup => &["connect", "send", "close"],
+        Facet::Ipc => &["connect", "send"],
         Facet::Delete => &["delete", "rmdir"],
         Facet::Rename => &["rename"],
-        Facet::Write => &["open", "truncate", "mkdir", "link", "symlink"],
+        Facet::Write => &["open", "close", "truncate", "mkdir", "mknod", "link", "symlink"],
         Facet::Permission => &["chmod", "chown", "setxattr"],
         Facet::Privilege => &["setid", "mount", "unmount", "chroot", "namespace"],
         Facet::Signal => &["signal", "ptrace", "vm_read", "vm_write"],
-        Facet::Read => &["open"],
+        Facet::Read => &["open", "close"],
         Facet::Listen => &["bind", "listen"],
     }
 }
@@ -82,7 +83,7 @@ fn doubt(facet: Facet, call: &Judged, evidence: &Evidence, unsettled: &[&EffectR
     if unseen && evidence.rings.iter().any(|ring| ring.owner.as_ref().is_none_or(|owner| *owner == call.span.span_id)) {
         return Some("io_uring was used, and work done through it may be unseen".to_owned());
     }
-    unsettled.iter().filter(|row| row.effect.facet == facet && row.effect.count > 0).find_map(|row| match row.verdict {
+    unsettled.iter().filter(|row| row.effect.facet == facet).find_map(|row| match row.verdict {
         Verdict::Ambiguous if row.candidates.contains(&call.span.span_id) => {
             Some(format!("{} may be this call's", row.effect.object))
         }
