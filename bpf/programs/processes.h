@@ -204,11 +204,14 @@ SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
 	struct thread_state *own = state_of(task);
-	bool last = BPF_CORE_READ(task, signal, live.counter) == 0;
+	/* Of threads that end together, several can find none alive; the first one ends the process. */
+	struct thread_state *leader = state_of_leader(task);
+	bool last = BPF_CORE_READ(task, signal, live.counter) == 0 &&
+		    !(leader && __sync_lock_test_and_set(&leader->ended, 1));
 	/* The kernel's own threads for io_uring were never seen to begin; but one may be the last of its process. */
 	bool of_ring = !own && task->flags & PF_IO_WORKER;
 	if (of_ring)
-		own = last ? state_of_leader(task) : NULL;
+		own = last ? leader : NULL;
 	if (!own || own->flags & THREAD_SEED)
 		return 0;
 	if (!(own->flags & THREAD_QUIET)) {

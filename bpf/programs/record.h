@@ -76,6 +76,8 @@ struct thread_state {
 	/* Of a thread group's leader only. */
 	__u32 epoch; /* counts what the process told the recorder: no fold or use reaches across */
 	__u32 uses;  /* its entries in the map of uses */
+	__u32 ended; /* its last thread's end was seen */
+	__u32 zero;
 };
 
 struct {

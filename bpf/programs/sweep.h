@@ -23,11 +23,8 @@ int sweep_uses(struct bpf_iter__task_file *ctx)
 	struct file *file = ctx->file;
 	if (!task || !file)
 		return 0;
-	struct use_key key = { .file = (__u64)file, .pid = task->tgid, .zero = 0 };
-	struct file_use *use = bpf_map_lookup_elem(&uses, &key);
-	if (!use)
-		return 0;
-	fill_use(begin_in(&sweep_scratches, EVENT_CLOSE, task), use, file);
-	bpf_map_delete_elem(&uses, &key);
+	struct file_use use;
+	if (take_use(task, file, &use))
+		fill_use(begin_in(&sweep_scratches, EVENT_CLOSE, task), &use, file);
 	return 0;
 }

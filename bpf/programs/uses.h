@@ -112,15 +112,24 @@ static __noinline int count_bytes(struct task_struct *task, struct file *file, _
 	return 0;
 }
 
-/* The process lets go of a file. */
-static __noinline int end_use(struct task_struct *task, struct file *file)
+/* Takes a use out of the map; of two that try it at once, one gets it. */
+static __always_inline bool take_use(struct task_struct *task, struct file *file, struct file_use *taken)
 {
 	struct use_key key = { .file = (__u64)file, .pid = task->tgid, .zero = 0 };
 	struct file_use *use = bpf_map_lookup_elem(&uses, &key);
 	if (!use)
+		return false;
+	*taken = *use;
+	return bpf_map_delete_elem(&uses, &key) == 0;
+}
+
+/* The process lets go of a file. */
+static __noinline int end_use(struct task_struct *task, struct file *file)
+{
+	struct file_use use;
+	if (!take_use(task, file, &use))
 		return 0;
-	record_use(task, use, use->inode == BPF_CORE_READ(file, f_inode, i_ino) ? file : NULL);
-	bpf_map_delete_elem(&uses, &key);
+	record_use(task, &use, use.inode == BPF_CORE_READ(file, f_inode, i_ino) ? file : NULL);
 	struct thread_state *leader = state_of_leader(task);
 	if (leader)
 		__sync_fetch_and_sub(&leader->uses, 1);
