@@ -9,6 +9,7 @@ pub mod error;
 pub mod forest;
 pub mod judge;
 pub mod load;
+pub mod names;
 pub mod pipeline;
 pub mod policy;
 pub mod render;

@@ -1,8 +1,8 @@
-//! The stages in their order: load, forest, attribute, effects, judge.
+//! The stages in their order: load, forest, attribute, names, effects, judge.
 
 use crate::error::Result;
 use crate::load::{Case, load};
-use crate::{attribute, effects, forest, judge};
+use crate::{attribute, effects, forest, judge, names};
 use argus_schemas::report::Report;
 use forest::Forest;
 use polars::prelude::DataFrame;
@@ -33,6 +33,7 @@ pub fn analyse(path: &Path) -> Result<Analysis> {
     findings.extend(contradictions);
     findings.splice(0..0, case.findings.iter().cloned());
     let origin = judge::origin(&case.manifest);
+    let named = names::join(&case.events)?;
     let report = judge::judge(judge::Evidence {
         name: &case.name,
         manifest: &case.manifest,
@@ -40,7 +41,7 @@ pub fn analyse(path: &Path) -> Result<Analysis> {
         spans: &case.spans,
         refused: &case.refused,
         unreadable: &case.unreadable,
-        effects: &effects::collect(&case.events, &verdicts, origin)?,
+        effects: &effects::collect(&named, &verdicts, origin)?,
         rings: &effects::rings(&case.events, &verdicts, origin)?,
         owned: &effects::owned_events(&verdicts)?,
         verdict_counts: effects::verdict_counts(&verdicts)?,

@@ -14,6 +14,7 @@
 #include "calls_x86_64.h"
 #include "paths.h"
 #include "sockets.h"
+#include "names.h"
 #include "uses.h"
 #include "files.h"
 #include "network.h"
@@ -159,6 +160,9 @@ AT_CALLS_END(end_file)
 	case TAKE_FD:
 		record_file(EVENT_FD_RECEIVE, ret >= 0 ? file_of(task, ret) : NULL, ret, 0);
 		break;
+	case NEW_SOCKET:
+		own_socket(task, sock_of(file_of(task, ret)));
+		break;
 	case URING:
 		record_file(EVENT_IO_URING, ret >= 0 ? file_of(task, ret) : NULL, ret, 0);
 		break;
@@ -213,6 +217,7 @@ struct {
 		[COPY] = (void *)&end_bytes,
 		[PIPE] = (void *)&end_file,
 		[TAKE_FD] = (void *)&end_file,
+		[NEW_SOCKET] = (void *)&end_file,
 		[URING] = (void *)&end_file,
 		[NAMESPACE] = (void *)&end_file,
 		[MEMFD] = (void *)&end_file,

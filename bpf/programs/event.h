@@ -58,6 +58,7 @@ enum event_slot {
 	SLOT_PATH2_ARGUMENT,
 	SLOT_CWD_BASE,
 	SLOT_ARGV,
+	SLOT_PAYLOAD = SLOT_ARGV, /* of a packet, which has no arguments */
 	SLOT_TRACEPARENT,
 	/* What the argument said when the call returned, where that is not what it said when the call began. */
 	SLOT_LATER,
@@ -95,7 +96,8 @@ struct event {
 	__u64 last_ns;
 	__u64 bytes_out;
 	__u64 bytes_in;
-	__u64 request; /* of io_uring: tells which completion belongs to which submission */
+	__u64 request; /* of io_uring: which completion belongs to which submission; of TCP: the segment's sequence
+			  number */
 	__u32 cpu;
 	__u32 count;
 	/* From here on, two events with the same content say the same: they can be folded. */

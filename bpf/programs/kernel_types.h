@@ -343,3 +343,8 @@ struct io_ftrunc {
 };
 
 #pragma clang attribute pop
+
+/* A packet as a program for control groups is given it: a view that the kernel translates, the same on all of them. */
+struct __sk_buff {
+	__u32 len;
+};

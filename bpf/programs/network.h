@@ -103,6 +103,8 @@ static __noinline int record_socket(struct thread_state *own, const struct call 
 	struct sock *sk = sock_of(file_of(task, accepts ? (int)ret : (int)own->args[0]));
 	if (sk && (accepts || connects))
 		own_connection(task, sk, accepts);
+	if (connects)
+		own_socket(task, sk);
 	struct scratch *s = begin(call->kind, task);
 	if (!s)
 		return 0;
@@ -295,8 +297,10 @@ int BPF_PROG(on_tcp_state, struct sock *sk, int from, int to)
 {
 	if (to == TCP_SYN_SENT) {
 		struct task_struct *task = bpf_get_current_task_btf();
-		if (followed(state_of(task)))
+		if (followed(state_of(task))) {
 			own_connection(task, sk, false);
+			own_socket(task, sk);
+		}
 		return 0;
 	}
 	if (to != TCP_CLOSE)

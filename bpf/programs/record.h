@@ -224,7 +224,7 @@ static __always_inline struct scratch *begin(enum event_kind kind, struct task_s
 
 /*
  * How much of the ring an event of this kind may fill. What a program does by the million must leave room for what it
- * does once: the last quarter is closed to opens and their like, the last eighth to processes as well.
+ * does once: the last quarter is closed to opens, packets and their like, the last eighth to processes as well.
  */
 static __always_inline __u64 allowance(__u32 kind)
 {
@@ -233,6 +233,8 @@ static __always_inline __u64 allowance(__u32 kind)
 	case EVENT_OPEN:
 	case EVENT_CLOSE:
 	case EVENT_MMAP_EXEC:
+	case EVENT_DNS:
+	case EVENT_TLS_NAME:
 		return all - all / 4;
 	case EVENT_FORK:
 	case EVENT_EXIT:
@@ -243,6 +245,16 @@ static __always_inline __u64 allowance(__u32 kind)
 		return all - all / 8;
 	}
 	return all;
+}
+
+/* Whether the ring has room for an event of this kind; where it has none, the loss is counted. */
+static __always_inline bool has_room(__u32 kind)
+{
+	__u64 allowed = allowance(kind);
+	if (allowed == ring_bytes || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) <= allowed)
+		return true;
+	count_lost(LOSS_RESERVE, kind);
+	return false;
 }
 
 /* Numbers the event and puts it into the ring; its texts lie right behind it. */
@@ -256,12 +268,7 @@ static __always_inline void put(struct event *e, __u64 bytes)
 			return;
 		e->cpu_seq = __sync_fetch_and_add(sequence, 1);
 	}
-	__u64 allowed = allowance(e->kind);
-	if (allowed != ring_bytes && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > allowed) {
-		count_lost(LOSS_RESERVE, e->kind);
-		return;
-	}
-	if (bpf_ringbuf_output(&ring, e, bytes, 0))
+	if (has_room(e->kind) && bpf_ringbuf_output(&ring, e, bytes, 0))
 		count_lost(LOSS_RING_FULL, e->kind);
 }
 

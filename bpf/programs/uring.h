@@ -26,6 +26,7 @@ enum {
 	OP_MKDIRAT = 37,
 	OP_SYMLINKAT = 38,
 	OP_LINKAT = 39,
+	OP_SOCKET = 45,
 	OP_SEND_ZC = 47,
 	OP_SENDMSG_ZC = 48,
 	OP_FTRUNCATE = 55,
@@ -224,6 +225,10 @@ int BPF_PROG(on_uring_result, void *ring_context, struct io_kiocb *request)
 	case OP_SEND_ZC:
 		if (result > 0 && !used_tcp(sock_of(file)))
 			count_bytes(task, file, 0, result);
+		return 0;
+	case OP_SOCKET:
+		if (result >= 0)
+			own_socket(task, sock_of(file_of(task, result)));
 		return 0;
 	case OP_OPENAT:
 	case OP_OPENAT2:

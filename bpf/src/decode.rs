@@ -169,6 +169,20 @@ pub enum Record {
     Submitted(u64, Box<Event>),
     /// The result of a request: `ret`, and the path of what was opened.
     Completed(u64, Box<Event>),
+    /// A packet that may name addresses: an answer of a name server, or a part of a TLS ClientHello. The row lacks what
+    /// the packet says.
+    Packet(Box<Event>, Packet),
+}
+
+/// What a packet carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packet {
+    /// Its payload, without heads; of a long one the beginning.
+    pub payload: Vec<u8>,
+    /// Of TCP: the number of its first byte.
+    pub sequence: u32,
+    /// Whether the payload was longer.
+    pub cut: bool,
 }
 
 /// Decodes one record. The second value is when it was recorded, CLOCK_BOOTTIME nanoseconds: of what was folded or
@@ -236,6 +250,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Record, u64), DecodeError> {
         Some(Kind::Connect | Kind::Bind | Kind::Listen | Kind::Accept | Kind::Send) => {
             socket(&head, &mut texts, &mut event);
         }
+        Some(Kind::Dns | Kind::TlsName) => socket(&head, &mut texts, &mut event),
         Some(Kind::Close) if head.family != 0 => {
             socket(&head, &mut texts, &mut event);
             event.ret = None;
@@ -254,8 +269,13 @@ pub fn decode(bytes: &[u8]) -> Result<(Record, u64), DecodeError> {
         texts.missing.push("target_pid:of_its_own_namespace".to_owned());
     }
     texts.missing.dedup();
-    event.missing = texts.missing;
+    event.missing = std::mem::take(&mut texts.missing);
     let event = Box::new(event);
+    if matches!(kind, Some(Kind::Dns | Kind::TlsName)) {
+        let cut = head.errors & (1 << (Slot::Argv as u32 + ERROR_CUT_SHIFT)) != 0;
+        let payload = texts.slots[Slot::Argv as usize].to_vec();
+        return Ok((Record::Packet(event, Packet { payload, sequence: head.request as u32, cut }), head.boot_ns));
+    }
     let record = match (completes, fact(FACT_SUBMITTED)) {
         (true, _) => Record::Completed(head.request, event),
         (_, true) => Record::Submitted(head.request, event),

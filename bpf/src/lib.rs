@@ -11,5 +11,5 @@ mod skeleton {
     include!(concat!(env!("OUT_DIR"), "/argus.skel.rs"));
 }
 
-pub use decode::{DecodeError, Record, decode};
+pub use decode::{DecodeError, Packet, Record, decode};
 pub use probes::{ProbeError, Probes};

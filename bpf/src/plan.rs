@@ -1,7 +1,7 @@
 //! Which programs are loaded on a kernel, and what stays uncovered: a pure function of what the kernel has.
 
 use argus_schemas::events::Kind;
-use argus_schemas::manifest::{Coverage, IO_URING_UNSEEN, Probe, Uncovered};
+use argus_schemas::manifest::{Coverage, IO_URING_UNSEEN, NAMES_UNSEEN, Probe, Uncovered};
 
 /// A program that a kernel may or may not be able to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,16 +12,31 @@ pub(crate) struct Program {
     pub hook: &'static str,
     /// `syscalls`: what every supported kernel allows.
     pub plan: &'static str,
-    /// The type in the kernel's BTF without which it cannot be attached.
-    pub needs: Option<&'static str>,
+    /// What it cannot do without.
+    pub needs: Needs,
+}
+
+/// What a program cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Nothing that a supported kernel lacks.
+    Nothing,
+    /// A type in the kernel's BTF.
+    Type(&'static str),
+    /// The root of the control groups (version 2), which it is attached to.
+    ControlGroups,
 }
 
 const fn tracepoint(name: &'static str, hook: &'static str) -> Program {
-    Program { name, hook, plan: "syscalls", needs: None }
+    Program { name, hook, plan: "syscalls", needs: Needs::Nothing }
+}
+
+const fn of_control_groups(name: &'static str, hook: &'static str) -> Program {
+    Program { needs: Needs::ControlGroups, ..tracepoint(name, hook) }
 }
 
 /// All of them. Those without `needs` are loaded on every kernel, or none is.
-pub(crate) const PROGRAMS: [Program; 10] = [
+pub(crate) const PROGRAMS: [Program; 13] = [
     tracepoint("on_fork", "tp_btf/sched_process_fork"),
     tracepoint("on_exec", "tp_btf/sched_process_exec"),
     tracepoint("on_exit", "tp_btf/sched_process_exit"),
@@ -30,14 +45,17 @@ pub(crate) const PROGRAMS: [Program; 10] = [
     tracepoint("on_signal", "tp_btf/signal_generate"),
     tracepoint("on_tcp_state", "tp_btf/inet_sock_set_state"),
     Program {
-        needs: Some("btf_trace_io_uring_submit_req"),
+        needs: Needs::Type("btf_trace_io_uring_submit_req"),
         ..tracepoint("on_uring_request", "tp_btf/io_uring_submit_req")
     },
     Program {
-        needs: Some("btf_trace_io_uring_submit_sqe"),
+        needs: Needs::Type("btf_trace_io_uring_submit_sqe"),
         ..tracepoint("on_uring_entry", "tp_btf/io_uring_submit_sqe")
     },
-    Program { needs: Some("io_cmd_data"), ..tracepoint("on_uring_result", "tp_btf/io_uring_complete") },
+    Program { needs: Needs::Type("io_cmd_data"), ..tracepoint("on_uring_result", "tp_btf/io_uring_complete") },
+    of_control_groups("on_new_socket", "cgroup/sock_create"),
+    of_control_groups("on_packet_in", "cgroup_skb/ingress"),
+    of_control_groups("on_packet_out", "cgroup_skb/egress"),
 ];
 
 /// What is loaded on a kernel.
@@ -59,8 +77,9 @@ fn uncovered(what: &str, facets: &[&str], reason: &str) -> Uncovered {
     }
 }
 
-/// Chooses. `has`: whether the kernel's BTF has a type of this name.
-pub(crate) fn choose(has: &dyn Fn(&str) -> bool) -> Plan {
+/// Chooses. `has`: whether the kernel's BTF has a type of this name; `groups`: why programs cannot be attached to the
+/// control groups, if they cannot.
+pub(crate) fn choose(has: &dyn Fn(&str) -> bool, groups: Result<(), &str>) -> Plan {
     // Before Linux 6.0 a request's fields lie elsewhere.
     let requests = has("io_cmd_data");
     let uring = requests && (has("btf_trace_io_uring_submit_req") || has("btf_trace_io_uring_submit_sqe"));
@@ -68,17 +87,20 @@ pub(crate) fn choose(has: &dyn Fn(&str) -> bool) -> Plan {
     let mut probes = Vec::new();
     for program in PROGRAMS {
         let reason = match program.needs {
-            Some(needed) if !has(needed) => Some(format!("this kernel has no {needed}")),
-            Some(_) if !uring => {
+            Needs::Type(needed) if !has(needed) => {
+                // Of the two tracepoints of a request's submission, a kernel has one: the other is nothing to tell of.
+                if uring {
+                    continue;
+                }
+                Some(format!("this kernel has no {needed}"))
+            }
+            Needs::Type(_) if !uring => {
                 Some("this kernel is older than 6.0, and lays io_uring requests out otherwise".to_owned())
             }
+            Needs::ControlGroups => groups.err().map(str::to_owned),
             _ => None,
         };
-        // Of the two tracepoints of a request's submission, a kernel has one: the other is nothing to tell of.
-        if reason.is_some() && uring {
-            continue;
-        }
-        if program.needs.is_some() && reason.is_none() {
+        if program.needs != Needs::Nothing && reason.is_none() {
             optional.push(program.name);
         }
         probes.push(Probe {
@@ -114,7 +136,21 @@ pub(crate) fn choose(has: &dyn Fn(&str) -> bool) -> Plan {
             "setting up a ring is recorded (kind io_uring); where none was, none was used",
         ));
     }
-    let kinds = Kind::ALL.iter().filter(|kind| !matches!(kind, Kind::Dns | Kind::TlsName | Kind::Existing));
+    match groups {
+        Ok(()) => gaps.push(uncovered(
+            "names that are asked for in ciphers",
+            &[],
+            "names are read from answers of port 53 and from TLS over TCP; DNS over HTTPS, QUIC and encrypted client \
+             hellos show none",
+        )),
+        Err(why) => gaps.push(uncovered(NAMES_UNSEEN, &[], why)),
+    }
+    let seen = |kind: &&Kind| match kind {
+        Kind::Dns | Kind::TlsName => groups.is_ok(),
+        Kind::Existing => false,
+        _ => true,
+    };
+    let kinds = Kind::ALL.iter().filter(seen);
     Plan {
         optional,
         probes,
@@ -129,11 +165,29 @@ mod tests {
     /// Which optional programs a kernel with these types gets, and whether io_uring stays uncovered.
     #[track_caller]
     fn check(types: &[&str], optional: &[&str], uring_unseen: bool) {
-        let plan = choose(&|name| types.contains(&name));
+        let plan = choose(&|name| types.contains(&name), Err("none is mounted"));
         assert_eq!(plan.optional, optional, "{types:?}");
         let unseen = plan.coverage.uncovered.iter().any(|gap| gap.what == IO_URING_UNSEEN);
         assert_eq!(unseen, uring_unseen, "{types:?}");
-        assert_eq!(plan.probes.iter().all(|probe| probe.attached), !uring_unseen, "{:?}", plan.probes);
+        let requests = plan.probes.iter().filter(|probe| probe.hook.contains("io_uring"));
+        assert_eq!(requests.fold(true, |all, probe| all && probe.attached), !uring_unseen, "{:?}", plan.probes);
+    }
+
+    #[test]
+    fn names_need_the_control_groups() {
+        let names =
+            |plan: &Plan| plan.coverage.kinds.iter().filter(|kind| ["dns", "tls_name"].contains(&&***kind)).count();
+        let with = choose(&|_| false, Ok(()));
+        assert_eq!((names(&with), with.optional.len()), (2, 3));
+        let without = choose(&|_| false, Err("none is mounted"));
+        assert_eq!((names(&without), without.optional.len()), (0, 0));
+        assert!(
+            without
+                .coverage
+                .uncovered
+                .iter()
+                .any(|gap| (&*gap.what, &*gap.reason) == (NAMES_UNSEEN, "none is mounted"))
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use libbpf_rs::btf::{Btf, BtfType};
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{ErrorKind, MapCore, MapFlags, OpenObject, PrintLevel, RingBuffer, RingBufferBuilder};
 use std::cell::RefCell;
+use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
@@ -66,6 +67,32 @@ fn said() -> String {
     PRINTED.lock().map(|printed| printed[printed.len().saturating_sub(SHOWN)..].join("\n")).unwrap_or_default()
 }
 
+/// The root of the control groups (version 2), which programs for packets are attached to.
+fn control_groups() -> Result<File, String> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").map_err(|error| format!("/proc/self/mounts: {error}"))?;
+    let path = mounts
+        .lines()
+        .find_map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+            [_, path, "cgroup2", ..] => Some(path.to_owned()),
+            _ => None,
+        })
+        .ok_or("no control groups of version 2 are mounted here (mount -t cgroup2 none /sys/fs/cgroup)")?;
+    File::open(&path).map_err(|error| format!("{path}: {error}"))
+}
+
+/// All of them or, where one is refused, none.
+fn attach_to_groups(skeleton: &mut ArgusSkel<'static>, root: &File) -> Result<(), libbpf_rs::Error> {
+    let attach = |program: &libbpf_rs::ProgramMut<'_>| program.attach_cgroup(root.as_raw_fd());
+    let (socket, inward, outward) = (
+        attach(&skeleton.progs.on_new_socket)?,
+        attach(&skeleton.progs.on_packet_in)?,
+        attach(&skeleton.progs.on_packet_out)?,
+    );
+    let links = &mut skeleton.links;
+    (links.on_new_socket, links.on_packet_in, links.on_packet_out) = (Some(socket), Some(inward), Some(outward));
+    Ok(())
+}
+
 /// Records taken out of the ring in one go, so that the caller sees progress under a flood.
 const BATCH: usize = 16_384;
 
@@ -118,7 +145,9 @@ impl Probes {
         }
         open.maps.ring.set_max_entries(ring_bytes).map_err(refused("sizing the ring"))?;
         let kernel = Btf::from_vmlinux().map_err(refused("reading the kernel's types"))?;
-        let plan = plan::choose(&|name| kernel.type_by_name::<BtfType<'_>>(name).is_some());
+        let has = |name: &str| kernel.type_by_name::<BtfType<'_>>(name).is_some();
+        let groups = control_groups();
+        let mut plan = plan::choose(&has, groups.as_ref().map(drop).map_err(String::as_str));
         for mut program in open.open_object_mut().progs_mut() {
             if plan.optional.iter().any(|name| *name == program.name()) {
                 program.set_autoload(true);
@@ -132,6 +161,12 @@ impl Probes {
         }
         let mut skeleton = open.load().map_err(refused("loading them"))?;
         skeleton.attach().map_err(refused("attaching them"))?;
+        if let Ok(root) = &groups
+            && let Err(error) = attach_to_groups(&mut skeleton, root)
+        {
+            // Names make a record easier to read; without them it is a record all the same.
+            plan = plan::choose(&has, Err(&format!("the kernel refused the programs for control groups: {error}")));
+        }
 
         let batch = Rc::new(RefCell::new(Batch::default()));
         let sink = Rc::clone(&batch);

@@ -8,6 +8,7 @@ mod doctor;
 mod error;
 mod gaps;
 mod launch;
+mod names;
 mod receiver;
 mod requests;
 mod run;

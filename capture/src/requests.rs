@@ -44,6 +44,8 @@ impl Requests {
                 }
                 Some(event)
             }
+            // A packet is nobody's request.
+            Record::Packet(..) => None,
         }
     }
 

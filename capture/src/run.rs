@@ -6,6 +6,7 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::gaps::Gaps;
 use crate::launch::{Identity, start};
+use crate::names::Names;
 use crate::receiver::Receiver;
 use crate::requests::Requests;
 use crate::segments::{PERIOD, Segments};
@@ -76,6 +77,7 @@ struct Recorder {
     next_event_id: u64,
     gaps: Gaps,
     requests: Requests,
+    names: Names,
     undecoded: u64,
     /// Since when the case cannot be written, and why.
     stuck: Option<(u64, String)>,
@@ -87,12 +89,24 @@ impl Recorder {
             self.undecoded += 1;
             return;
         };
+        let record = match record {
+            Record::Packet(row, packet) => {
+                for mut row in self.names.take(row, &packet) {
+                    self.push(&mut row);
+                }
+                return;
+            }
+            record => record,
+        };
         if let Record::Event(event) | Record::Submitted(_, event) = &record {
             self.gaps.take(event.cpu, event.cpu_seq, recorded_ns);
         }
         let Some(mut event) = self.requests.take(record) else { return };
         if event.kind == Some(Kind::Fork) && event.child_pid == Some(child) && self.case.manifest.root.is_none() {
             self.case.manifest.root = event.child_start_ns.map(|start_ns| ProcessKey { pid: child, start_ns });
+        }
+        if let Some(mut answer) = self.names.talks(&event) {
+            self.push(&mut answer);
         }
         self.push(&mut event);
     }
@@ -223,6 +237,7 @@ pub fn run(arguments: &RunArguments) -> Result<u8> {
         next_event_id: 1,
         gaps: Gaps::default(),
         requests: Requests::default(),
+        names: Names::default(),
         undecoded: 0,
         stuck: None,
     };

@@ -304,7 +304,7 @@ pub struct Event {
     pub boot_ns: u64,
     /// The processor that recorded it.
     pub cpu: u16,
-    /// That processor's count of events: a gap is a loss.
+    /// That processor's count of events: a gap is a loss. 0 for names, which are read from packets and not numbered.
     pub cpu_seq: u64,
     /// A [`Kind`]; `None` only in a default value that was never filled in.
     pub kind: Option<Kind>,

@@ -101,6 +101,9 @@ pub struct Coverage {
 /// What [`Uncovered::what`] says where a capture saw nothing of what went through an io_uring.
 pub const IO_URING_UNSEEN: &str = "operations submitted through io_uring";
 
+/// [`Uncovered::what`] where no names of addresses are recorded.
+pub const NAMES_UNSEEN: &str = "names of addresses";
+
 /// Something that this capture could not see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Uncovered {

@@ -217,7 +217,7 @@ impl Facet {
             Facet::Permission => "changed the permissions of",
             Facet::Read => "opened for reading",
             Facet::Listen => "listened on",
-            Facet::NameLookup => "asked the name server",
+            Facet::NameLookup => "looked up names:",
             Facet::Ipc => "talked to local socket",
             Facet::Privilege => "changed its rights or its view of the system:",
             Facet::Signal => "reached into",
@@ -243,17 +243,53 @@ pub enum Expectation {
     Ordinary,
 }
 
+/// What a name of a peer rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NameBasis {
+    /// A name server answered with this address when it was asked for the name.
+    Dns,
+    /// The client asked for the name in the first packet of TLS: its own word.
+    Tls,
+}
+
+/// A name of a peer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PeerName {
+    /// The name, in lower case.
+    pub host: String,
+    /// What it rests on.
+    pub basis: Vec<NameBasis>,
+}
+
+impl PeerName {
+    /// Whether a name server's answer says so.
+    pub fn answered(&self) -> bool {
+        self.basis.contains(&NameBasis::Dns)
+    }
+}
+
+impl std::fmt::Display for PeerName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let word = |basis: &NameBasis| if *basis == NameBasis::Dns { "DNS" } else { "TLS" };
+        write!(f, "{} ({})", self.host, self.basis.iter().map(word).collect::<Vec<_>>().join(", "))
+    }
+}
+
 /// One fact: this call, this facet, this object, this outcome, how often, when, which events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Effect {
     /// What kind of act.
     pub facet: Facet,
-    /// On what: a path, `address:port`, or a program.
+    /// On what: a path, `address:port`, a program, or a name that was looked up.
     pub object: String,
     /// `ok`, or the name of the error (`ENOENT`).
     pub outcome: String,
     /// More, where it helps: the new name of a rename, the command line of an exec.
     pub detail: Option<String>,
+    /// Of a connection: the names that the peer had. Several: any of them may have been meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<PeerName>,
     /// How often. 0: only bytes are known to have gone through it, by way of a descriptor that something else had opened.
     pub count: u64,
     /// Bytes written or sent, where they were counted.

@@ -107,8 +107,8 @@ fn euid() -> Option<u32> {
     line.split_whitespace().nth(2)?.parse().ok()
 }
 
-fn capture_command() -> Command {
-    let program = program("argus-capture");
+/// A command that runs as root: as it is, or through sudo.
+pub fn as_root(program: impl AsRef<OsStr>) -> Command {
     if euid() == Some(0) {
         Command::new(program)
     } else {
@@ -116,6 +116,10 @@ fn capture_command() -> Command {
         command.arg("-n").arg(program);
         command
     }
+}
+
+fn capture_command() -> Command {
+    as_root(program("argus-capture"))
 }
 
 /// Whether this machine and user can record; if not, why, as `argus-capture doctor` says.

@@ -2,7 +2,7 @@
 
 use super::errno::{IN_PROGRESS, outcome};
 use argus_schemas::events::Kind;
-use argus_schemas::report::Facet;
+use argus_schemas::report::{Facet, PeerName};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Access mode bits of open(2), the same on every architecture.
@@ -38,6 +38,8 @@ pub struct Raw {
     pub remote_port: Option<u16>,
     pub addr_from: Option<String>,
     pub host: Option<String>,
+    pub answers: Option<String>,
+    pub names: Vec<PeerName>,
     pub exe: Option<String>,
     pub argv: Vec<String>,
     pub target_pid: Option<i32>,
@@ -139,6 +141,13 @@ pub fn fact(raw: &Raw) -> Option<Fact> {
             let outcome = outcome(raw.ret);
             Some(Fact { facet: Facet::Signal, object, outcome, detail: Some(detail), from_kernel: true })
         }
+        Kind::Dns => Some(Fact {
+            facet: Facet::NameLookup,
+            object: raw.host.clone().unwrap_or_else(|| UNREAD.to_owned()),
+            outcome: answer(raw.ret),
+            detail: raw.answers.as_ref().filter(|answers| !answers.is_empty()).map(|answers| format!("is {answers}")),
+            from_kernel: true,
+        }),
         // These build the process tree, link hand-offs, or name what others touch.
         Kind::Fork
         | Kind::Exit
@@ -149,7 +158,6 @@ pub fn fact(raw: &Raw) -> Option<Fact> {
         | Kind::Pipe
         | Kind::FdSend
         | Kind::FdReceive
-        | Kind::Dns
         | Kind::TlsName
         | Kind::Existing => None,
     }
@@ -169,6 +177,19 @@ fn used(raw: &Raw) -> Option<Fact> {
             let facet = if raw.wrote { Facet::Write } else { Facet::Read };
             Some(Fact { facet, object: path, outcome: "ok".to_owned(), detail: None, from_kernel: true })
         }
+    }
+}
+
+/// The response code of a DNS answer (RFC 1035, 4.1.1), stored as a negative number, in the words of resolvers.
+fn answer(ret: i64) -> String {
+    match ret {
+        0 => "ok".to_owned(),
+        -1 => "FORMERR".to_owned(),
+        -2 => "SERVFAIL".to_owned(),
+        -3 => "NXDOMAIN".to_owned(),
+        -4 => "NOTIMP".to_owned(),
+        -5 => "REFUSED".to_owned(),
+        other => format!("response code {}", -other),
     }
 }
 
@@ -204,7 +225,10 @@ fn peer(raw: &Raw) -> Option<Fact> {
             if raw.ret == IN_PROGRESS {
                 detail.push("asynchronous".to_owned());
             }
-            detail.extend(raw.host.as_ref().map(|host| format!("name {host}")));
+            if !raw.names.is_empty() {
+                let names: Vec<String> = raw.names.iter().map(PeerName::to_string).collect();
+                detail.push(format!("named {}", names.join(" or ")));
+            }
             Some(Fact {
                 facet: if lookup { Facet::NameLookup } else { Facet::Connect },
                 object: endpoint(raw.remote_addr.as_deref(), raw.remote_port),
@@ -267,6 +291,7 @@ pub fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use argus_schemas::report::NameBasis;
 
     fn on(kind: Kind) -> Raw {
         Raw {
@@ -335,6 +360,12 @@ mod tests {
         check(&connect("inet6", "tcp", "::ffff:1.2.3.4", 80), "connect 1.2.3.4:80 ok [tcp]");
         check(&connect("inet", "udp", "10.0.0.1", 53), "name_lookup 10.0.0.1:53 ok [udp]");
         check(&connect("inet", "tcp", "10.0.0.1", 53), "name_lookup 10.0.0.1:53 ok [tcp]");
+        let named = |host: &str| PeerName { host: host.to_owned(), basis: vec![NameBasis::Dns] };
+        let peer = Raw { names: vec![named("a.b"), named("c.d")], ..connect("inet", "tcp", "10.0.0.1", 80) };
+        check(&peer, "connect 10.0.0.1:80 ok [tcp, named a.b (DNS) or c.d (DNS)]");
+        let lookup = Raw { kind: Some(Kind::Dns), host: Some("a.b".to_owned()), ..Raw::default() };
+        check(&Raw { answers: Some("10.0.0.1".to_owned()), ..lookup.clone() }, "name_lookup a.b ok [is 10.0.0.1]");
+        check(&Raw { ret: -3, ..lookup }, "name_lookup a.b NXDOMAIN");
         check(
             &Raw { ret: IN_PROGRESS, ..connect("inet", "tcp", "1.2.3.4", 443) },
             "connect 1.2.3.4:443 ok [tcp, asynchronous]",

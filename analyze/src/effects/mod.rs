@@ -9,6 +9,7 @@ pub mod errno;
 pub mod map;
 
 use crate::error::Result;
+use crate::names;
 use argus_schemas::events::Kind;
 use argus_schemas::report::{Effect, Expectation, VerdictCount};
 use argus_schemas::verdicts::{Basis, Verdict};
@@ -59,7 +60,7 @@ pub struct Ring {
 }
 
 /// The kinds that state something; the rest only builds the process tree.
-const STATING: [Kind; 27] = [
+const STATING: [Kind; 28] = [
     Kind::Exec,
     Kind::Open,
     Kind::Delete,
@@ -87,6 +88,7 @@ const STATING: [Kind; 27] = [
     Kind::VmWrite,
     Kind::Setid,
     Kind::Setxattr,
+    Kind::Dns,
 ];
 
 fn is_kind(kinds: &[Kind]) -> Expr {
@@ -137,6 +139,8 @@ pub fn collect(events: &LazyFrame, verdicts: &DataFrame, origin_boot_ns: u64) ->
         "remote_port",
         "addr_from",
         "host",
+        "answers",
+        names::COLUMN,
         "exe",
         "argv",
         "target_pid",
@@ -180,7 +184,9 @@ pub fn collect(events: &LazyFrame, verdicts: &DataFrame, origin_boot_ns: u64) ->
             col("remote_addr"),
             col("remote_port"),
             col("addr_from"),
-            col("host"),
+            only(&[Kind::Dns], "host"),
+            col("answers").list().join(lit(", "), true).alias("answers"),
+            col(names::COLUMN),
             col("exe"),
             col("argv").list().join(lit(SEPARATOR), true).alias("argv"),
             // The event that let the bytes through was another one, and counted there.
@@ -218,6 +224,7 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
     let (family, proto, local_addr, remote_addr) =
         (texts("family")?, texts("proto")?, texts("local_addr")?, texts("remote_addr")?);
     let (addr_from, host, exe, argv) = (texts("addr_from")?, texts("host")?, texts("exe")?, texts("argv")?);
+    let (answers, named) = (texts("answers")?, texts(names::COLUMN)?);
     let (flags, mode, local_port, remote_port) =
         (numbers("flags")?, numbers("mode")?, numbers("local_port")?, numbers("remote_port")?);
     let (first, latest, times) = (numbers("first_ns")?, numbers("latest_ns")?, numbers("times")?);
@@ -250,6 +257,8 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
             remote_port: port(&remote_port, row),
             addr_from: text(&addr_from, row),
             host: text(&host, row),
+            answers: text(&answers, row),
+            names: names::read(named.get(row)),
             exe: text(&exe, row),
             argv: split(argv.get(row)),
             target_pid: target_pid.get(row),
@@ -269,6 +278,7 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
             object: fact.object.clone(),
             outcome: fact.outcome.clone(),
             detail: fact.detail.clone(),
+            names: raw.names,
             count: times.get(row).unwrap_or(0),
             bytes_out: sum_out.get(row).filter(|_| counted.get(row).is_some_and(|rows| rows > 0)),
             bytes_in: sum_in.get(row).filter(|_| counted.get(row).is_some_and(|rows| rows > 0)),
@@ -451,6 +461,8 @@ mod tests {
             "remote_port" => no_port,
             "addr_from" => none.clone(),
             "host" => none.clone(),
+            "answers" => argv.clone(),
+            "names" => none.clone(),
             "exe" => none,
             "argv" => argv,
             "target_pid" => [None::<i32>; 4],

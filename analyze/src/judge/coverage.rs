@@ -123,7 +123,6 @@ pub(super) fn limits(evidence: &Evidence, origin: u64) -> Vec<String> {
         limits.push("Files that the manifest lists are missing: what they held is not in this report.".to_owned());
     }
     for standing in [
-        "Names of addresses are not recorded: whether an address belongs to a name that was told cannot be said.",
         "Of what was sent or read, the amount is recorded and not the content.",
         "Bytes that went through one connection or file under several calls are given to none of them.",
         "Arguments, results and declarations are the agent's claims; only the effects are the kernel's.",

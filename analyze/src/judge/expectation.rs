@@ -2,7 +2,7 @@
 
 use super::told::{Host, Told, clean, split_port};
 use super::{glob, ordinary};
-use argus_schemas::report::{Effect, Expectation, Facet};
+use argus_schemas::report::{Effect, Expectation, Facet, PeerName};
 use serde_json::Value;
 use std::net::IpAddr;
 
@@ -67,7 +67,9 @@ impl Claims {
 
     /// A name was told or declared, and the port fits: the address may be what it resolved to.
     pub(super) fn perhaps(&self, effect: &Effect) -> bool {
+        // Where a name server's answer names the peer, it is not what another name resolved to.
         effect.facet == Facet::Connect
+            && !effect.names.iter().any(PeerName::answered)
             && split_port(&effect.object)
                 .is_some_and(|(_, port)| self.named_hosts().any(|host| host.port.is_none() || host.port == port))
     }
@@ -87,14 +89,33 @@ fn as_host(text: &str) -> Option<Host> {
     Some(Host { name: name.to_ascii_lowercase(), port })
 }
 
-fn same_endpoint(host: &Host, object: &str) -> bool {
-    let Some((address, port)) = split_port(object) else { return false };
+/// Whether `host` is the peer of a connection. A name is, where a name server said so: what the client itself asks for
+/// in TLS proves nothing.
+fn same_endpoint(host: &Host, effect: &Effect) -> bool {
+    let Some((address, port)) = split_port(&effect.object) else { return false };
     let Ok(address) = address.parse::<IpAddr>() else { return false };
     let named = match host.name.parse::<IpAddr>() {
         Ok(named) => named == address,
-        Err(_) => host.name == "localhost" && address.is_loopback(),
+        Err(_) if host.name == "localhost" && address.is_loopback() => true,
+        Err(_) => effect.names.iter().any(|name| name.answered() && same_name(&host.name, &name.host)),
     };
     named && (host.port.is_none() || host.port == port)
+}
+
+/// Whether a name that was told or declared (`*.name`: any name beneath it) is this one.
+fn same_name(told: &str, name: &str) -> bool {
+    match told.strip_prefix("*.") {
+        Some(parent) => name.strip_suffix(parent).is_some_and(|before| before.ends_with('.')),
+        None => told == name,
+    }
+}
+
+/// Whether looking up `object` was to be expected of whoever may talk to `host`: its name, or the name server itself.
+fn leads_to(host: &Host, object: &str) -> bool {
+    let is_name = host.name.parse::<IpAddr>().is_err();
+    is_name
+        && (same_name(&host.name, object)
+            || split_port(object).is_some_and(|(server, _)| server.parse::<IpAddr>().is_ok()))
 }
 
 fn any(globs: &[String], path: &str) -> bool {
@@ -113,12 +134,10 @@ fn declared(declares: &Declares, effect: &Effect) -> bool {
         }
         Facet::Exec => declares.exec.iter().any(|program| program_is(program, effect)),
         Facet::Connect => {
-            declares.hosts.iter().filter_map(|host| as_host(host)).any(|host| same_endpoint(&host, object))
+            declares.hosts.iter().filter_map(|host| as_host(host)).any(|host| same_endpoint(&host, effect))
         }
         // Whoever may talk to a host by name must look it up.
-        Facet::NameLookup => {
-            declares.hosts.iter().filter_map(|host| as_host(host)).any(|host| host.name.parse::<IpAddr>().is_err())
-        }
+        Facet::NameLookup => declares.hosts.iter().filter_map(|host| as_host(host)).any(|host| leads_to(&host, object)),
         Facet::Ipc => any(&declares.read, object) || any(&declares.write, object),
         Facet::Listen | Facet::Privilege | Facet::Signal => false,
     }
@@ -127,8 +146,13 @@ fn declared(declares: &Declares, effect: &Effect) -> bool {
 fn was_told(told: &Told, effect: &Effect) -> bool {
     let object = effect.object.as_str();
     match effect.facet {
-        Facet::Connect => told.hosts.iter().any(|host| same_endpoint(host, object)),
-        Facet::NameLookup => told.hosts.iter().any(|host| host.port.is_some() && host.name.parse::<IpAddr>().is_err()),
+        Facet::Connect => told.hosts.iter().any(|host| same_endpoint(host, effect)),
+        Facet::NameLookup => {
+            // A told word without a port (`notes.txt`) is a name only if just that was looked up.
+            told.hosts
+                .iter()
+                .any(|host| same_name(&host.name, object) || (host.port.is_some() && leads_to(host, object)))
+        }
         Facet::Exec => {
             told.words.iter().any(|word| program_is(word, effect))
                 // The whole text was passed on to a shell.
@@ -146,7 +170,7 @@ fn was_told(told: &Told, effect: &Effect) -> bool {
                 && effect.detail.as_deref().is_some_and(|target| told.paths.iter().any(|path| names(path, target)))
         }
         Facet::Privilege | Facet::Signal => false,
-        Facet::Listen => told.hosts.iter().any(|host| same_endpoint(host, object)),
+        Facet::Listen => told.hosts.iter().any(|host| same_endpoint(host, effect)),
     }
 }
 
@@ -243,11 +267,36 @@ mod tests {
             (Facet::Connect, "10.1.1.1:5432", "", Unconfirmed),
             (Facet::Connect, "203.0.113.66:8080", "", Undeclared),
             (Facet::NameLookup, "10.0.0.1:53", "", Declared),
+            (Facet::NameLookup, "db.internal", "", Declared),
+            (Facet::NameLookup, "evil.example", "", Undeclared),
             (Facet::Read, "/etc/hosts", "", Ordinary),
         ] {
             check(all, "{}", facet, object, detail, expected);
         }
         check("7", "{}", Facet::Read, "/x", "", Undeclared);
+    }
+
+    #[test]
+    fn names_of_peers() {
+        use Expectation::{Declared, Told, Unconfirmed, Undeclared};
+        use argus_schemas::report::NameBasis::{self, Dns, Tls};
+        let declares = r#"{"hosts":["db.internal:5432","*.example.com:443"]}"#;
+        let cases: [(&str, &str, &[(&str, NameBasis)], Expectation); 8] = [
+            ("10.1.1.1:5432", "{}", &[("db.internal", Dns)], Declared),
+            ("10.1.1.1:5432", "{}", &[("db.internal", Tls)], Unconfirmed),
+            ("10.1.1.1:5432", "{}", &[("evil.net", Dns)], Undeclared),
+            ("10.1.1.1:5432", "{}", &[("evil.net", Dns), ("db.internal", Tls)], Undeclared),
+            ("10.1.1.1:443", "{}", &[("api.example.com", Dns)], Declared),
+            ("10.1.1.1:443", "{}", &[("notexample.com", Dns)], Undeclared),
+            ("10.1.1.1:80", "{}", &[("api.example.com", Dns)], Undeclared),
+            ("10.1.1.1:80", r#"{"url":"http://docs.net/x"}"#, &[("docs.net", Dns)], Told),
+        ];
+        for (object, args, names, expected) in cases {
+            let mut effect = testing::effect(Facet::Connect, object, "ok");
+            let name = |(host, basis): &(&str, NameBasis)| PeerName { host: (*host).to_owned(), basis: vec![*basis] };
+            effect.names = names.iter().map(name).collect();
+            assert_eq!(claims(declares, args).expect(&effect), expected, "{object} {args} {names:?}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub fn effect(facet: Facet, object: &str, outcome: &str) -> Effect {
         object: object.to_owned(),
         outcome: outcome.to_owned(),
         detail: None,
+        names: Vec::new(),
         count: 1,
         bytes_out: None,
         bytes_in: None,

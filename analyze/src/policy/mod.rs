@@ -59,6 +59,15 @@ pub fn generate(tool: &str, reports: &[Report], format: Format) -> Policy {
     }
 }
 
+/// How a policy names a peer: by its name where name servers gave it one alone, since addresses change.
+fn peer(effect: &Effect) -> String {
+    let mut answered = effect.names.iter().filter(|name| name.answered());
+    match (answered.next(), answered.next(), effect.object.rsplit_once(':')) {
+        (Some(name), None, Some((_, port))) => format!("{}:{port}", name.host),
+        _ => effect.object.clone(),
+    }
+}
+
 fn needs(tool: &str, reports: &[Report]) -> Needs {
     let mut needs = Needs { surely_offline: true, ..Needs::default() };
     let mut withheld: BTreeSet<String> = BTreeSet::new();
@@ -74,7 +83,7 @@ fn needs(tool: &str, reports: &[Report]) -> Needs {
             }
             let object = effect.object.clone();
             match effect.facet {
-                Facet::Connect => drop(needs.hosts.insert(object)),
+                Facet::Connect => drop(needs.hosts.insert(peer(effect))),
                 Facet::NameLookup => needs.lookups = true,
                 Facet::Listen => needs.listens = true,
                 Facet::Read | Facet::Exec => drop(needs.reads.insert(object)),

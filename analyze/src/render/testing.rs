@@ -18,6 +18,7 @@ fn effect(facet: Facet, object: &str, at_ms: u64, expectation: Expectation) -> E
         object: object.to_owned(),
         outcome: "ok".to_owned(),
         detail: None,
+        names: Vec::new(),
         count: 1,
         bytes_out: None,
         bytes_in: None,
@@ -118,7 +119,7 @@ pub fn incident() -> Report {
     report.limits = strings(&[
         "Not seen: work done through io_uring (read, write): the kernel has no probe for it.",
         "37 events were lost between 4.120000 s and 4.180000 s (ring_full).",
-        "Names of addresses are not recorded: whether an address belongs to a name that was told cannot be said.",
+        "Bytes that went through one connection or file under several calls are given to none of them.",
         "Arguments, results and declarations are the agent's claims; only the effects are the kernel's.",
     ]);
     report
