@@ -5,16 +5,18 @@ use std::{env, path::PathBuf};
 
 fn main() {
     let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let (object, out) = (folder.join("argus.bpf.o"), folder.join("argus.skel.rs"));
-    SkeletonBuilder::new()
-        .source("programs/argus.bpf.c")
-        .obj(&object)
-        .clang_args(["-Wall", "-Werror", "-mcpu=v3", "-D__TARGET_ARCH_x86"])
-        .build_and_generate(&out)
-        .unwrap_or_else(|error| {
-            panic!(
-                "the eBPF programs do not compile: {error:#}\nThey need clang 14 or later, and libelf and zlib headers."
-            )
-        });
+    for name in ["argus", "trial"] {
+        SkeletonBuilder::new()
+            .source(format!("programs/{name}.bpf.c"))
+            .obj(folder.join(format!("{name}.bpf.o")))
+            .clang_args(["-Wall", "-Werror", "-mcpu=v3", "-D__TARGET_ARCH_x86"])
+            .build_and_generate(folder.join(format!("{name}.skel.rs")))
+            .unwrap_or_else(|error| {
+                panic!(
+                    "the eBPF programs do not compile: {error:#}\nThey need clang 14 or later, and libelf and zlib \
+                     headers."
+                )
+            });
+    }
     println!("cargo:rerun-if-changed=programs");
 }

@@ -22,6 +22,7 @@
 #include "control.h"
 #include "sweep.h"
 #include "uring.h"
+#include "objects.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -50,6 +51,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 	own->args[4] = regs->r8;
 	own->args[5] = regs->r9;
 	own->syscall = nr;
+	own->calls++;
 	own->pending = 1;
 	switch (call->action) {
 	case NAMES:

@@ -15,6 +15,9 @@ struct draft {
 	__u32 used;
 	__u32 errors;
 	__u32 facts;
+	__u32 call; /* which of the thread's calls it is of */
+	__u32 mode;
+	__u64 inode, dev, flags;
 	__u32 lengths[SLOTS];
 	struct address address;
 	char data[DRAFT_MAX];
@@ -69,6 +72,64 @@ static __noinline int append_names(struct scratch *s, struct thread_state *own, 
 	return 0;
 }
 
+static __noinline int keep_draft(struct draft *draft, struct scratch *s, struct thread_state *own)
+{
+	if (!draft || !s || !own)
+		return 0;
+	draft->valid = 0;
+	__u32 used = s->used;
+	barrier_var(used);
+	if (used > DRAFT_MAX - 8)
+		return 0;
+	__builtin_memset(space(s, used), 0, 8);
+	bpf_probe_read_kernel(draft->data, (used + 8) & (2 * DRAFT_MAX - 1), s->data);
+	struct event *e = &s->event;
+	draft->used = used;
+	draft->errors = e->errors;
+	draft->facts = e->facts;
+	draft->inode = e->inode;
+	draft->dev = e->dev;
+	draft->mode = e->mode;
+	draft->flags = e->flags;
+	__builtin_memcpy(draft->lengths, e->lengths, sizeof(draft->lengths));
+	draft->call = own->calls;
+	draft->valid = 1;
+	return 0;
+}
+
+/* Puts a draft's names into an event, in the place of what is there. */
+static __noinline int restore_draft(struct scratch *s, struct draft *draft)
+{
+	if (!s || !draft)
+		return 0;
+	__u32 used = draft->used;
+	barrier_var(used);
+	if (used > DRAFT_MAX)
+		return 0;
+	bpf_probe_read_kernel(s->data, used, draft->data);
+	struct event *e = &s->event;
+	s->used = used;
+	e->errors = draft->errors;
+	e->facts |= draft->facts;
+	__builtin_memcpy(e->lengths, draft->lengths, sizeof(draft->lengths));
+	return 0;
+}
+
+/* What the kernel itself resolved during this call, if it did and could be watched at it (objects.h). */
+static __noinline int restore_resolved(struct scratch *s, struct thread_state *own)
+{
+	struct draft *draft = bpf_task_storage_get(&drafts, bpf_get_current_task_btf(), 0, 0);
+	if (!s || !own || !draft || !draft->valid || !draft->resolved || draft->call != own->calls)
+		return 0;
+	draft->valid = 0;
+	restore_draft(s, draft);
+	s->event.inode = draft->inode;
+	s->event.dev = draft->dev;
+	s->event.mode = draft->mode;
+	s->event.flags = draft->flags;
+	return 1;
+}
+
 /* At the start of a call. */
 static __noinline int draft_names(struct thread_state *own, const struct call *call)
 {
@@ -81,17 +142,7 @@ static __noinline int draft_names(struct thread_state *own, const struct call *c
 	if (!s)
 		return 0;
 	append_names(s, own, call);
-	__u32 used = s->used;
-	barrier_var(used);
-	if (used <= DRAFT_MAX - 8) {
-		__builtin_memset(space(s, used), 0, 8);
-		bpf_probe_read_kernel(draft->data, (used + 8) & (2 * DRAFT_MAX - 1), s->data);
-		draft->used = used;
-		draft->errors = s->event.errors;
-		draft->facts = s->event.facts;
-		__builtin_memcpy(draft->lengths, s->event.lengths, sizeof(draft->lengths));
-		draft->valid = 1;
-	}
+	keep_draft(draft, s, own);
 	drop(s);
 	return 0;
 }
@@ -128,14 +179,8 @@ static __noinline int compare_with_draft(struct scratch *s, struct thread_state 
 		if (!c.differs)
 			return 0;
 	}
-	used = draft->used;
-	barrier_var(used);
-	if (used > DRAFT_MAX)
-		return 0;
-	bpf_probe_read_kernel(s->data, used, draft->data);
-	s->used = used;
-	s->event.errors = ERROR_CHANGED;
-	__builtin_memcpy(s->event.lengths, draft->lengths, sizeof(draft->lengths));
+	restore_draft(s, draft);
+	s->event.errors |= ERROR_CHANGED;
 	append_user_text(s, SLOT_LATER, (const void *)argument(own, call->name));
 	return 0;
 }
@@ -150,9 +195,11 @@ static __noinline int record_names(struct thread_state *own, const struct call *
 	e->ret = ret;
 	if (own->syscall == NR_unlinkat && own->args[2] & AT_REMOVEDIR)
 		e->kind = EVENT_RMDIR;
-	append_names(s, own, call);
-	if (call->action == NAMES)
-		compare_with_draft(s, own, call);
+	if (call->action != NAMES || !restore_resolved(s, own)) {
+		append_names(s, own, call);
+		if (call->action == NAMES)
+			compare_with_draft(s, own, call);
+	}
 	if (call->mode != NONE) {
 		e->mode = argument(own, call->mode);
 		e->facts |= FACT_MODE;
@@ -194,7 +241,9 @@ static __noinline int record_open(struct thread_state *own, const struct call *c
 		return 0;
 	s->event.ret = ret;
 	__u64 asked = asked_flags(own, call);
-	if (file) {
+	if (file && restore_resolved(s, own)) {
+		s->event.flags |= asked & O_CREAT_EXCL_TRUNC;
+	} else if (file) {
 		append_opened(s, file, asked);
 	} else {
 		s->event.flags = asked;

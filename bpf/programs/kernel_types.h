@@ -240,6 +240,13 @@ struct socket {
 	struct sock *sk;
 };
 
+struct sockaddr;
+
+struct msghdr {
+	void *msg_name;
+	int msg_namelen;
+};
+
 struct sockaddr_un {
 	unsigned short sun_family;
 	char sun_path[108];

@@ -55,12 +55,25 @@ static __noinline int draft_address(struct thread_state *own)
 	draft->used = copy_address(&draft->address, at, length);
 	draft->valid = draft->used > 0;
 	draft->resolved = 0;
+	draft->call = own->calls;
 	return 0;
 }
 
 /* What the argument says; where it said something else at the call's start, that, and then what it says now. */
 static __noinline int append_address_argument(struct scratch *s, const void *from, __u64 length, int first)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread_state *own = state_of(task);
+	struct draft *draft = first ? bpf_task_storage_get(&drafts, task, 0, 0) : NULL;
+	if (draft && (!own || !draft->valid || draft->call != own->calls))
+		draft = NULL;
+	if (draft)
+		draft->valid = 0;
+	if (draft && draft->resolved) {
+		append_address(s, &draft->address, draft->used);
+		s->event.facts |= FACT_ADDRESS_KERNEL;
+		return 0;
+	}
 	struct address *now = &s->address;
 	__builtin_memset(now, 0, sizeof(*now));
 	__u32 bytes = copy_address(now, from, length);
@@ -68,12 +81,10 @@ static __noinline int append_address_argument(struct scratch *s, const void *fro
 		s->event.errors |= ERROR_UNREADABLE(SLOT_PATH_ARGUMENT);
 		return 0;
 	}
-	struct draft *draft = first ? bpf_task_storage_get(&drafts, bpf_get_current_task_btf(), 0, 0) : NULL;
-	if (!draft || !draft->valid) {
+	if (!draft) {
 		append_address(s, now, bytes);
 		return 0;
 	}
-	draft->valid = 0;
 	struct address *before = &draft->address;
 	/* Both are zero behind their ends. Without a branch: there would be more ways through than a verifier walks. */
 	__u64 differs = draft->used ^ bytes;

@@ -69,6 +69,7 @@ struct thread_state {
 	__u32 flags;
 	__u32 pending; /* a recorded system call is under way */
 	__u32 syscall;
+	__u32 calls;		    /* counts the recorded calls */
 	__u32 uid, euid, gid, egid; /* at the start of a call that changes them */
 	__u32 fsuid;
 	__u64 capabilities;
@@ -77,7 +78,6 @@ struct thread_state {
 	__u32 epoch; /* counts what the process told the recorder: no fold or use reaches across */
 	__u32 uses;  /* its entries in the map of uses */
 	__u32 ended; /* its last thread's end was seen */
-	__u32 zero;
 };
 
 struct {

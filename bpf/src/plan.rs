@@ -10,7 +10,7 @@ pub(crate) struct Program {
     pub name: &'static str,
     /// What it is attached to.
     pub hook: &'static str,
-    /// `syscalls`: what every supported kernel allows.
+    /// `syscalls`: what every supported kernel allows. `objects`: a kernel's own function, where it can be traced.
     pub plan: &'static str,
     /// What it cannot do without.
     pub needs: Needs,
@@ -23,6 +23,8 @@ pub(crate) enum Needs {
     Nothing,
     /// A type in the kernel's BTF.
     Type(&'static str),
+    /// A function of the kernel that can be traced.
+    Function(&'static str),
     /// The root of the control groups (version 2), which it is attached to.
     ControlGroups,
 }
@@ -35,8 +37,13 @@ const fn of_control_groups(name: &'static str, hook: &'static str) -> Program {
     Program { needs: Needs::ControlGroups, ..tracepoint(name, hook) }
 }
 
+/// The function of an `fentry/` hook is what it needs.
+const fn object(name: &'static str, hook: &'static str, function: &'static str) -> Program {
+    Program { name, hook, plan: "objects", needs: Needs::Function(function) }
+}
+
 /// All of them. Those without `needs` are loaded on every kernel, or none is.
-pub(crate) const PROGRAMS: [Program; 13] = [
+pub(crate) const PROGRAMS: [Program; 32] = [
     tracepoint("on_fork", "tp_btf/sched_process_fork"),
     tracepoint("on_exec", "tp_btf/sched_process_exec"),
     tracepoint("on_exit", "tp_btf/sched_process_exit"),
@@ -56,6 +63,25 @@ pub(crate) const PROGRAMS: [Program; 13] = [
     of_control_groups("on_new_socket", "cgroup/sock_create"),
     of_control_groups("on_packet_in", "cgroup_skb/ingress"),
     of_control_groups("on_packet_out", "cgroup_skb/egress"),
+    object("object_unlink", "fentry/security_path_unlink", "security_path_unlink"),
+    object("object_rmdir", "fentry/security_path_rmdir", "security_path_rmdir"),
+    object("object_mkdir", "fentry/security_path_mkdir", "security_path_mkdir"),
+    object("object_mknod", "fentry/security_path_mknod", "security_path_mknod"),
+    object("object_symlink", "fentry/security_path_symlink", "security_path_symlink"),
+    object("object_link", "fentry/security_path_link", "security_path_link"),
+    object("object_rename", "fentry/security_path_rename", "security_path_rename"),
+    object("object_truncate", "fentry/security_path_truncate", "security_path_truncate"),
+    object("object_chmod", "fentry/security_path_chmod", "security_path_chmod"),
+    object("object_chown", "fentry/security_path_chown", "security_path_chown"),
+    object("object_chroot", "fentry/security_path_chroot", "security_path_chroot"),
+    object("object_pivot_root", "fentry/security_sb_pivotroot", "security_sb_pivotroot"),
+    object("object_mount", "fentry/security_sb_mount", "security_sb_mount"),
+    object("object_move_mount", "fentry/security_move_mount", "security_move_mount"),
+    object("object_unmount", "fentry/security_sb_umount", "security_sb_umount"),
+    object("object_open", "fentry/fd_install", "fd_install"),
+    object("object_connect", "fentry/security_socket_connect", "security_socket_connect"),
+    object("object_bind", "fentry/security_socket_bind", "security_socket_bind"),
+    object("object_send", "fentry/security_socket_sendmsg", "security_socket_sendmsg"),
 ];
 
 /// What is loaded on a kernel.
@@ -77,9 +103,26 @@ fn uncovered(what: &str, facets: &[&str], reason: &str) -> Uncovered {
     }
 }
 
-/// Chooses. `has`: whether the kernel's BTF has a type of this name; `groups`: why programs cannot be attached to the
-/// control groups, if they cannot.
-pub(crate) fn choose(has: &dyn Fn(&str) -> bool, groups: Result<(), &str>) -> Plan {
+/// Whether a program is of the `objects` plan.
+pub(crate) fn is_object(name: &str) -> bool {
+    PROGRAMS.iter().any(|program| program.name == name && program.plan == "objects")
+}
+
+/// What is known of a kernel.
+pub(crate) struct Kernel<'a> {
+    /// Whether its BTF has a type or function of this name.
+    pub has: &'a dyn Fn(&str) -> bool,
+    /// Why programs cannot be attached to the control groups, if they cannot.
+    pub groups: Result<(), String>,
+    /// Why its functions cannot be traced, if they cannot.
+    pub tracing: Result<(), String>,
+    /// Programs that it refused when they were attached, by name, and why.
+    pub refused: Vec<(&'static str, String)>,
+}
+
+/// Chooses.
+pub(crate) fn choose(kernel: &Kernel<'_>) -> Plan {
+    let (has, groups) = (kernel.has, &kernel.groups);
     // Before Linux 6.0 a request's fields lie elsewhere.
     let requests = has("io_cmd_data");
     let uring = requests && (has("btf_trace_io_uring_submit_req") || has("btf_trace_io_uring_submit_sqe"));
@@ -97,9 +140,13 @@ pub(crate) fn choose(has: &dyn Fn(&str) -> bool, groups: Result<(), &str>) -> Pl
             Needs::Type(_) if !uring => {
                 Some("this kernel is older than 6.0, and lays io_uring requests out otherwise".to_owned())
             }
-            Needs::ControlGroups => groups.err().map(str::to_owned),
+            Needs::ControlGroups => groups.clone().err(),
+            Needs::Function(_) if kernel.tracing.is_err() => kernel.tracing.clone().err(),
+            Needs::Function(function) if !has(function) => Some(format!("this kernel has no {function}")),
             _ => None,
         };
+        let refusal = kernel.refused.iter().find(|(name, _)| *name == program.name);
+        let reason = reason.or_else(|| refusal.map(|(_, why)| why.clone()));
         if program.needs != Needs::Nothing && reason.is_none() {
             optional.push(program.name);
         }
@@ -116,13 +163,19 @@ pub(crate) fn choose(has: &dyn Fn(&str) -> bool, groups: Result<(), &str>) -> Pl
             &[],
             "only calls by the 64-bit table are read; others are counted as lost, and where none was, none was made",
         ),
-        uncovered(
-            "the folders of names that were deleted, renamed, linked or made, beyond symbolic links in them",
-            &[],
-            "such names are read from the call's argument, at its start and its end, and not resolved by the kernel",
-        ),
         uncovered("times set on files (utimensat)", &[], "no probe of this version records them"),
     ];
+    let unresolved: Vec<&Probe> = probes.iter().filter(|probe| probe.plan == "objects" && !probe.attached).collect();
+    if let Some(reason) = unresolved.first().and_then(|probe| probe.reason.as_ref()) {
+        gaps.push(uncovered(
+            "the folders of names that were deleted, renamed, linked or made, beyond symbolic links in them",
+            &[],
+            &format!(
+                "such names are read from the call's argument, at its start and its end, and not resolved by the \
+                 kernel: {reason}"
+            ),
+        ));
+    }
     if uring {
         gaps.push(uncovered(
             "extended attributes set through io_uring",
@@ -162,32 +215,64 @@ pub(crate) fn choose(has: &dyn Fn(&str) -> bool, groups: Result<(), &str>) -> Pl
 mod tests {
     use super::*;
 
+    fn plan(types: &[&str], groups: bool, tracing: bool, refused: &[&'static str]) -> Plan {
+        let allowed = |yes: bool| if yes { Ok(()) } else { Err("it cannot".to_owned()) };
+        choose(&Kernel {
+            has: &|name| types.contains(&name),
+            groups: allowed(groups),
+            tracing: allowed(tracing),
+            refused: refused.iter().map(|name| (*name, "refused".to_owned())).collect(),
+        })
+    }
+
+    fn is_uncovered(plan: &Plan, what: &str) -> bool {
+        plan.coverage.uncovered.iter().any(|gap| gap.what.starts_with(what))
+    }
+
     /// Which optional programs a kernel with these types gets, and whether io_uring stays uncovered.
     #[track_caller]
     fn check(types: &[&str], optional: &[&str], uring_unseen: bool) {
-        let plan = choose(&|name| types.contains(&name), Err("none is mounted"));
+        let plan = plan(types, false, false, &[]);
         assert_eq!(plan.optional, optional, "{types:?}");
-        let unseen = plan.coverage.uncovered.iter().any(|gap| gap.what == IO_URING_UNSEEN);
-        assert_eq!(unseen, uring_unseen, "{types:?}");
-        let requests = plan.probes.iter().filter(|probe| probe.hook.contains("io_uring"));
-        assert_eq!(requests.fold(true, |all, probe| all && probe.attached), !uring_unseen, "{:?}", plan.probes);
+        assert_eq!(is_uncovered(&plan, IO_URING_UNSEEN), uring_unseen, "{types:?}");
+        let mut requests = plan.probes.iter().filter(|probe| probe.hook.contains("io_uring"));
+        assert_eq!(requests.all(|probe| probe.attached), !uring_unseen, "{:?}", plan.probes);
     }
 
     #[test]
     fn names_need_the_control_groups() {
         let names =
             |plan: &Plan| plan.coverage.kinds.iter().filter(|kind| ["dns", "tls_name"].contains(&&***kind)).count();
-        let with = choose(&|_| false, Ok(()));
+        let with = plan(&[], true, false, &[]);
         assert_eq!((names(&with), with.optional.len()), (2, 3));
-        let without = choose(&|_| false, Err("none is mounted"));
+        let without = plan(&[], false, false, &[]);
         assert_eq!((names(&without), without.optional.len()), (0, 0));
-        assert!(
-            without
-                .coverage
-                .uncovered
-                .iter()
-                .any(|gap| (&*gap.what, &*gap.reason) == (NAMES_UNSEEN, "none is mounted"))
-        );
+        assert!(is_uncovered(&without, NAMES_UNSEEN) && !is_uncovered(&with, NAMES_UNSEEN));
+    }
+
+    #[test]
+    fn objects_need_functions_that_can_be_traced() {
+        let functions: Vec<&str> = PROGRAMS
+            .iter()
+            .filter_map(|program| match program.needs {
+                Needs::Function(function) => Some(function),
+                _ => None,
+            })
+            .collect();
+        let gap = "the folders of names";
+        let all = plan(&functions, false, true, &[]);
+        assert_eq!(all.optional.len(), functions.len());
+        assert!(!is_uncovered(&all, gap));
+        let locked = plan(&functions, false, false, &[]);
+        assert!(locked.optional.is_empty() && is_uncovered(&locked, gap));
+        // One hook that is missing is named, and the others stay.
+        for one_less in [plan(&functions[1..], false, true, &[]), plan(&functions, false, true, &["object_unlink"])] {
+            assert_eq!(one_less.optional.len(), functions.len() - 1);
+            let without: Vec<_> =
+                one_less.probes.iter().filter(|probe| !probe.attached && probe.plan == "objects").collect();
+            assert_eq!(without.len(), 1);
+            assert!(without[0].hook.ends_with(functions[0]) && is_uncovered(&one_less, gap));
+        }
     }
 
     #[test]

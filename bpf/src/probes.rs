@@ -1,13 +1,14 @@
 //! Loads and attaches the eBPF programs, and drains their ring buffer.
 
 use crate::layout::LOSS_CAUSES;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Kernel, Plan};
 use crate::skeleton::{ArgusSkel, ArgusSkelBuilder, types};
+use crate::trial::TrialSkelBuilder;
 use argus_schemas::events::Kind;
 use argus_schemas::manifest::{Coverage, Probe};
 use libbpf_rs::btf::{Btf, BtfType};
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
-use libbpf_rs::{ErrorKind, MapCore, MapFlags, OpenObject, PrintLevel, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{ErrorKind, Link, MapCore, MapFlags, OpenObject, PrintLevel, RingBuffer, RingBufferBuilder};
 use std::cell::RefCell;
 use std::fs::File;
 use std::mem::MaybeUninit;
@@ -80,6 +81,26 @@ fn control_groups() -> Result<File, String> {
     File::open(&path).map_err(|error| format!("{path}: {error}"))
 }
 
+/// Whether the kernel lets its own functions be traced: the only way to know is to try.
+fn functions_can_be_traced() -> Result<(), String> {
+    let mut memory = MaybeUninit::uninit();
+    let tried = TrialSkelBuilder::default()
+        .open(&mut memory)
+        .and_then(|open| open.load())
+        .and_then(|mut skeleton| skeleton.attach());
+    // What was said meanwhile explains no later error.
+    if let Ok(mut printed) = PRINTED.lock() {
+        printed.clear();
+    }
+    tried.map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "this kernel does not let its own functions be traced: lockdown, which Secure Boot turns on, forbids it"
+                .to_owned()
+        }
+        _ => format!("this kernel does not let its own functions be traced: {error}"),
+    })
+}
+
 /// All of them or, where one is refused, none.
 fn attach_to_groups(skeleton: &mut ArgusSkel<'static>, root: &File) -> Result<(), libbpf_rs::Error> {
     let attach = |program: &libbpf_rs::ProgramMut<'_>| program.attach_cgroup(root.as_raw_fd());
@@ -108,6 +129,8 @@ pub struct Probes {
     // Declared before the skeleton so that it is dropped first: it refers to the skeleton's ring map.
     ring: RingBuffer<'static>,
     batch: Rc<RefCell<Batch>>,
+    /// Links of programs at the kernel's own functions, held for as long as they are to run.
+    _objects: Vec<Link>,
     skeleton: ArgusSkel<'static>,
     plan: Plan,
 }
@@ -133,6 +156,7 @@ impl Probes {
             &mut open.maps.scratches,
             &mut open.maps.interrupt_scratches,
             &mut open.maps.sweep_scratches,
+            &mut open.maps.object_scratches,
             &mut open.maps.sequences,
         ] {
             map.set_max_entries(cpus).map_err(refused("sizing a map"))?;
@@ -145,28 +169,46 @@ impl Probes {
         }
         open.maps.ring.set_max_entries(ring_bytes).map_err(refused("sizing the ring"))?;
         let kernel = Btf::from_vmlinux().map_err(refused("reading the kernel's types"))?;
-        let has = |name: &str| kernel.type_by_name::<BtfType<'_>>(name).is_some();
         let groups = control_groups();
-        let mut plan = plan::choose(&has, groups.as_ref().map(drop).map_err(String::as_str));
+        let mut known = Kernel {
+            has: &|name| kernel.type_by_name::<BtfType<'_>>(name).is_some(),
+            groups: groups.as_ref().map(drop).map_err(Clone::clone),
+            tracing: functions_can_be_traced(),
+            refused: Vec::new(),
+        };
+        let mut plan = plan::choose(&known);
         for mut program in open.open_object_mut().progs_mut() {
             if plan.optional.iter().any(|name| *name == program.name()) {
                 program.set_autoload(true);
             }
         }
-        // These are jumped to by the program at a system call's end, not attached.
+        // The ends are jumped to by the program at a system call's end. The objects are attached one by one below.
         for mut program in open.open_object_mut().progs_mut() {
-            if program.name().to_string_lossy().starts_with("end_") {
+            let name = program.name().to_string_lossy().into_owned();
+            if name.starts_with("end_") || plan::is_object(&name) {
                 program.set_autoattach(false);
             }
         }
+        open.maps.object_scratches.set_autocreate(known.tracing.is_ok()).map_err(refused("sizing a map"))?;
         let mut skeleton = open.load().map_err(refused("loading them"))?;
         skeleton.attach().map_err(refused("attaching them"))?;
+        // What follows makes a record easier to read and harder to race; without it, it is a record all the same.
+        let mut objects = Vec::new();
+        for program in skeleton.object_mut().progs_mut() {
+            let Some(name) = plan.optional.iter().find(|name| plan::is_object(name) && **name == program.name()) else {
+                continue;
+            };
+            match program.attach() {
+                Ok(link) => objects.push(link),
+                Err(error) => known.refused.push((name, format!("the kernel refused the program: {error}"))),
+            }
+        }
         if let Ok(root) = &groups
             && let Err(error) = attach_to_groups(&mut skeleton, root)
         {
-            // Names make a record easier to read; without them it is a record all the same.
-            plan = plan::choose(&has, Err(&format!("the kernel refused the programs for control groups: {error}")));
+            known.groups = Err(format!("the kernel refused the programs for control groups: {error}"));
         }
+        plan = plan::choose(&known);
 
         let batch = Rc::new(RefCell::new(Batch::default()));
         let sink = Rc::clone(&batch);
@@ -181,7 +223,7 @@ impl Probes {
             })
             .map_err(refused("opening the ring"))?;
         let ring = builder.build().map_err(refused("opening the ring"))?;
-        Ok(Probes { ring, batch, skeleton, plan })
+        Ok(Probes { ring, batch, _objects: objects, skeleton, plan })
     }
 
     /// Every program, and what became of it.
@@ -241,7 +283,7 @@ impl Probes {
         self.walk(self.skeleton.links.sweep_uses.as_ref())
     }
 
-    fn walk(&self, link: Option<&libbpf_rs::Link>) -> Result<(), ProbeError> {
+    fn walk(&self, link: Option<&Link>) -> Result<(), ProbeError> {
         let Some(link) = link else { return Ok(()) };
         let doing = "asking for what threads hold back";
         let mut walk = libbpf_rs::Iter::new(link).map_err(refused(doing))?;
