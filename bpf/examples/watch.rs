@@ -1,11 +1,11 @@
 //! Follows one command and prints what the kernel says of it: the quickest look at the raw stream.
 //! `sudo watch CMD...`
 
-use argus_bpf::{Probes, decode};
+use argus_bpf::{Ask, Probes, decode};
 use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut probes = Probes::load(1 << 24)?;
+    let mut probes = Probes::load(1 << 24, Ask::Everything)?;
     let mut arguments = std::env::args_os().skip(1);
     let mut command = std::process::Command::new(arguments.next().ok_or("name a command")?);
     // SAFETY: does nothing; its presence makes the standard library fork instead of posix_spawn, which the probes
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     child?.wait()?;
     probes.sweep_all()?;
     loop {
-        let live = probes.live_threads();
+        let live = probes.live();
         let mut any = false;
         probes.poll(Duration::from_millis(100), &mut |bytes| {
             any = true;

@@ -57,7 +57,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		count_loss(LOSS_NOT_INHERITED);
 	} else {
 		inherited->flags = flags;
-		__sync_fetch_and_add(&live_threads, 1);
+		__sync_fetch_and_add(&live, thread ? 1 : 2);
 	}
 
 	struct scratch *s = begin(EVENT_FORK, parent);
@@ -209,28 +209,27 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	bool last = BPF_CORE_READ(task, signal, live.counter) == 0 &&
 		    !(leader && __sync_lock_test_and_set(&leader->ended, 1));
 	/* The kernel's own threads for io_uring were never seen to begin; but one may be the last of its process. */
-	bool of_ring = !own && task->flags & PF_IO_WORKER;
-	if (of_ring)
+	bool unseen = !own;
+	if (unseen)
 		own = last ? leader : NULL;
 	if (!own || own->flags & THREAD_SEED)
 		return 0;
 	if (!(own->flags & THREAD_QUIET)) {
-		if (!of_ring)
+		if (!unseen)
 			flush_fold(bpf_task_storage_get(&folds, task, 0, 0));
 		if (last)
 			end_uses(0, ~0ULL);
 		struct scratch *s = begin(EVENT_EXIT, task);
 		if (s) {
 			s->event.exit_code = BPF_CORE_READ(task, group_leader, exit_code);
-			if (!of_ring)
+			if (!unseen)
 				s->event.exit_code = BPF_CORE_READ(task, exit_code);
 			if (last)
 				s->event.facts |= FACT_LAST_THREAD;
 			submit(s);
 		}
 	}
-	/* After the event: who sees no live thread has every event in the ring. */
-	if (!of_ring)
-		__sync_fetch_and_sub(&live_threads, 1);
+	/* After the event: who sees none alive has every event in the ring. */
+	__sync_fetch_and_sub(&live, !unseen + (last && leader));
 	return 0;
 }

@@ -87,7 +87,8 @@ struct {
 	__type(value, struct thread_state);
 } threads SEC(".maps");
 
-__u64 live_threads = 0;
+/* Followed threads that are alive, and one more for each process, which the kernel's own threads may outlive. */
+__u64 live = 0;
 /* TCP connections whose end is still to come, and with it their counts of bytes. */
 __u64 open_connections = 0;
 __u64 losses[LOSS_CAUSES] = {};

@@ -124,6 +124,15 @@ struct Batch {
     ends: Vec<usize>,
 }
 
+/// Which of the kernel's offers are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// All.
+    Everything,
+    /// Tracepoints alone, even where the kernel's own functions can be traced.
+    Syscalls,
+}
+
 /// The attached programs. Dropping it detaches them.
 pub struct Probes {
     // Declared before the skeleton so that it is dropped first: it refers to the skeleton's ring map.
@@ -142,7 +151,7 @@ impl Probes {
     ///
     /// # Errors
     /// [`ProbeError`]; nothing stays attached then.
-    pub fn load(ring_bytes: u32) -> Result<Probes, ProbeError> {
+    pub fn load(ring_bytes: u32, ask: Ask) -> Result<Probes, ProbeError> {
         if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
             return Err(ProbeError::NoBtf);
         }
@@ -173,7 +182,10 @@ impl Probes {
         let mut known = Kernel {
             has: &|name| kernel.type_by_name::<BtfType<'_>>(name).is_some(),
             groups: groups.as_ref().map(drop).map_err(Clone::clone),
-            tracing: functions_can_be_traced(),
+            tracing: match ask {
+                Ask::Everything => functions_can_be_traced(),
+                Ask::Syscalls => Err("the capture was asked to do without (--plan syscalls)".to_owned()),
+            },
             refused: Vec::new(),
         };
         let mut plan = plan::choose(&known);
@@ -296,18 +308,18 @@ impl Probes {
         Ok(())
     }
 
-    /// Followed threads that are alive now.
-    pub fn live_threads(&self) -> u64 {
+    /// Followed threads and processes that are alive now; each process counts beside its threads.
+    pub fn live(&self) -> u64 {
         let Some(data) = self.skeleton.maps.bss_data.as_ref() else { return 0 };
         // SAFETY: the kernel changes this word under us; a volatile read of an aligned u64 is atomic on x86-64.
-        unsafe { std::ptr::read_volatile(&raw const data.live_threads) }
+        unsafe { std::ptr::read_volatile(&raw const data.live) }
     }
 
     /// TCP connections of followed processes that have not ended yet: the kernel closes some after their process is
     /// gone.
     pub fn open_connections(&self) -> u64 {
         let Some(data) = self.skeleton.maps.bss_data.as_ref() else { return 0 };
-        // SAFETY: as in live_threads.
+        // SAFETY: as in live.
         unsafe { std::ptr::read_volatile(&raw const data.open_connections) }
     }
 
@@ -318,7 +330,7 @@ impl Probes {
             .iter()
             .enumerate()
             .map(|(index, cause)| {
-                // SAFETY: as in live_threads.
+                // SAFETY: as in live.
                 ((*cause).to_owned(), unsafe { std::ptr::read_volatile(&raw const data.losses[index]) })
             })
             .collect()
@@ -327,7 +339,7 @@ impl Probes {
     /// How many events of each kind found the ring too full, so far.
     pub fn lost_kinds(&self) -> Vec<(Kind, u64)> {
         let Some(data) = self.skeleton.maps.bss_data.as_ref() else { return Vec::new() };
-        // SAFETY: as in live_threads.
+        // SAFETY: as in live.
         let count = |kind: Kind| unsafe { std::ptr::read_volatile(&raw const data.lost_kinds[kind as usize]) };
         Kind::ALL.into_iter().map(|kind| (kind, count(kind))).filter(|(_, count)| *count > 0).collect()
     }

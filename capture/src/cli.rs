@@ -1,5 +1,6 @@
 //! The command line.
 
+use argus_bpf::Ask;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -35,12 +36,33 @@ pub struct RunArguments {
     /// When to stop: with the last process of the subtree, or with the command itself.
     #[arg(long, value_enum, default_value_t = Wait::Subtree)]
     pub wait: Wait,
+    /// What to read names and addresses from, where the kernel leaves a choice.
+    #[arg(long, value_enum, default_value_t = Plan::Auto)]
+    pub plan: Plan,
     /// Also read span-log lines that are appended to this file while the capture runs.
     #[arg(long, value_name = "FILE")]
     pub span_log: Option<PathBuf>,
     /// The command and its arguments.
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub command: Vec<OsString>,
+}
+
+/// How much of what the kernel offers is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Plan {
+    /// The kernel's own objects where its functions can be traced, else what the calls say.
+    Auto,
+    /// What the calls say alone.
+    Syscalls,
+}
+
+impl From<Plan> for Ask {
+    fn from(plan: Plan) -> Ask {
+        match plan {
+            Plan::Auto => Ask::Everything,
+            Plan::Syscalls => Ask::Syscalls,
+        }
+    }
 }
 
 /// When a capture ends.

@@ -2,7 +2,7 @@
 
 use crate::cli::DoctorArguments;
 use crate::error::Result;
-use argus_bpf::Probes;
+use argus_bpf::{Ask, Probes};
 use std::error::Error as _;
 
 /// Prints what a capture here could do; the exit status is 0 when `run` would work, else 2.
@@ -12,7 +12,7 @@ pub fn doctor(arguments: &DoctorArguments) -> Result<u8> {
     let btf = std::path::Path::new("/sys/kernel/btf/vmlinux").exists();
     let root = nix::unistd::geteuid().is_root();
     // A small ring: this is only to ask.
-    let loaded = Probes::load(1 << 20);
+    let loaded = Probes::load(1 << 20, Ask::Everything);
     if arguments.json {
         let answer = serde_json::json!({
             "kernel": kernel, "lockdown": lockdown, "btf": btf, "root": root, "works": loaded.is_ok(),

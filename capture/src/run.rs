@@ -186,7 +186,7 @@ fn tell(message: &str) {
 /// Runs the command under capture; returns the exit status to pass on.
 pub fn run(arguments: &RunArguments) -> Result<u8> {
     let identity = Identity::resolve(arguments.user.as_deref())?;
-    let mut probes = Probes::load(RING_BYTES)?;
+    let mut probes = Probes::load(RING_BYTES, arguments.plan.into())?;
     let pair = clock::pair();
     let manifest = Manifest {
         format_version: FORMAT_VERSION,
@@ -246,8 +246,8 @@ pub fn run(arguments: &RunArguments) -> Result<u8> {
     let mut hung_up = false;
     let mut gone_since: Option<Instant> = None;
     let reason = loop {
-        // Read before the ring is: whoever sees no live thread has that thread's last event already in the ring.
-        let live = probes.live_threads();
+        // Read before the ring is: whoever sees nothing alive has every event already in the ring.
+        let live = probes.live();
         if status.is_none() {
             status = child.try_wait().map_err(|source| Error::System { doing: "waiting for the command", source })?;
         }
@@ -318,7 +318,7 @@ fn finish(
         recorder.cannot_write(end.boot_ns, &error);
     }
     // What goes on unrecorded can make any "it did not" untrue.
-    let cut_short = reason == ASKED && probes.live_threads() > 0;
+    let cut_short = reason == ASKED && probes.live() > 0;
     let (clean, reason) = match &recorder.stuck {
         Some((_, why)) => (false, format!("{reason}; before that, the case could not be written: {why}")),
         None if cut_short => (false, format!("{reason}, while processes of the subtree went on")),

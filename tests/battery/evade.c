@@ -253,6 +253,18 @@ static void datagrams(void)
 		MUST(sendto(six, "six", 3, 0, (void *)&mapped, sizeof(mapped)));
 }
 
+/* For the other ways to connect to; it accepts nobody. */
+static void wait_for_others(void)
+{
+	struct sockaddr_in here = loopback();
+	int fd = MUST(socket(AF_INET, SOCK_STREAM, 0));
+	MUST(bind(fd, (void *)&here, sizeof(here)));
+	MUST(listen(fd, 64));
+	printf("ready\n");
+	fflush(stdout);
+	pause();
+}
+
 /* Stops the recorder, fills what it would read with opens of many names, and then makes one connection. */
 static void flood(void)
 {
@@ -294,6 +306,8 @@ int main(int count, char **arguments)
 		rights();
 	else if (!strcmp(way, "datagrams"))
 		datagrams();
+	else if (!strcmp(way, "listen"))
+		wait_for_others();
 	else if (!strcmp(way, "flood"))
 		flood();
 	else

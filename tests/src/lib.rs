@@ -2,6 +2,8 @@
 //!
 //! The tests run the programs as a user would, and know nothing of their insides: what they assert is in the output.
 
+pub mod evasion;
+
 use argus_schemas::report::Report;
 use std::ffi::OsStr;
 use std::fmt::Write as _;

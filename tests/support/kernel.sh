@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Boots another kernel in QEMU and records a small shell program there: kernel.sh CAPTURE FOLDER writes FOLDER/case.argus
-# and FOLDER/console. Exits with 3, and says why, where that cannot be tried.
+# Boots another kernel in QEMU and runs a shell script there, as root: kernel.sh FOLDER SCRIPT PROGRAM... The programs
+# and their libraries are there, in /bin. What the script leaves in /out is in FOLDER/out afterwards, and what it says in
+# FOLDER/console. Exits with 3, and says why, where that cannot be tried.
 set -euo pipefail
-capture=$1 folder=$2
+folder=$1 script=$2
+shift 2
 cannot() {
     echo "$*"
     exit 3
@@ -27,41 +29,38 @@ if [ -z "$kernel" ]; then
 fi
 
 root=$folder/root
-mkdir -p "$root"/{bin,proc,sys,dev,tmp,etc}
+# As Debian lays it out: /bin is /usr/bin.
+mkdir -p "$root"/{usr/bin,programs,proc,sys,dev,tmp,etc,out} "$folder/out"
+ln -s usr/bin "$root/bin"
 cp "$(command -v busybox)" "$root/bin/busybox"
-cp "$capture" "$root/bin/argus-capture"
-ldd "$capture" | grep -o '/[^ ]*' | while read -r library; do
-    mkdir -p "$root$(dirname "$library")"
-    cp -L "$library" "$root$library"
+for program in "$@"; do
+    cp "$program" "$root/programs/"
+    { ldd "$program" | grep -o '/[^ ]*' || true; } | while read -r library; do
+        mkdir -p "$root$(dirname "$library")"
+        cp -L "$library" "$root$library"
+    done
 done
+printf '%s\n' "$script" >"$root/script"
 echo 'root:x:0:0:root:/:/bin/sh' >"$root/etc/passwd"
 echo 'root:x:0:' >"$root/etc/group"
 cat >"$root/init" <<'INIT'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
+mv -f /programs/* /bin/
 mount -t proc none /proc
 mount -t sysfs none /sys
 mount -t devtmpfs none /dev
 mount -t tmpfs none /tmp
 mkdir -p /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup
 ifconfig lo 127.0.0.1 up
-argus-capture doctor
-argus-capture run -o /tmp/case.argus -- sh -c '
-    mkdir /tmp/d
-    echo x >/tmp/d/a
-    mv /tmp/d/a /tmp/d/b
-    rm /tmp/d/b
-    nc -w1 127.0.0.1 7777
-    cat /tmp/none
-    (touch /tmp/daemon &)
-    exit 7'
-echo "EXIT $?"
+sh /script
 # The console is the way out.
-cd /tmp && tar -c case.argus | base64 | sed 's/^/CASE /'
+cd /out && tar -c . | base64 | sed 's/^/OUT /'
 poweroff -f
 INIT
 chmod +x "$root/init"
 (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) >"$folder/initrd"
-timeout 300 qemu-system-x86_64 -accel tcg -cpu max -m 1024 -smp 2 -nographic -no-reboot -nic none -kernel "$kernel" \
+timeout 600 qemu-system-x86_64 -accel tcg -cpu max -m 1024 -smp 2 -nographic -no-reboot -nic none -kernel "$kernel" \
     -initrd "$folder/initrd" -append 'console=ttyS0 quiet panic=1' </dev/null >"$folder/console" 2>&1
-sed -n 's/^CASE //p' "$folder/console" | tr -d '\r' | base64 -d | tar -x -C "$folder"
+sed -n 's/^OUT //p' "$folder/console" | tr -d '\r' | base64 -d | tar -x -C "$folder/out"
+sed -i '/^OUT /d' "$folder/console"

@@ -230,9 +230,11 @@ fn rows(events: &LazyFrame) -> Result<Vec<Row>> {
         })
         .collect();
 
-    // Every thread that did anything, so that one whose creation was lost still has its place.
+    // Every thread that did anything, so that one whose creation was lost still has its place. Answers of name servers
+    // to processes outside the subtree are nobody's.
     let seen = events
         .clone()
+        .filter(col("pid").gt(lit(0)))
         .group_by([col("pid"), col("start_ns"), col("tid")])
         .agg([col("boot_ns").min(), col("event_id").min(), col("ns_pid").max()])
         .sort(["boot_ns", "event_id"], SortMultipleOptions::default())
