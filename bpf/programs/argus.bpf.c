@@ -21,6 +21,7 @@
 #include "processes.h"
 #include "control.h"
 #include "sweep.h"
+#include "attach.h"
 #include "uring.h"
 #include "objects.h"
 

@@ -335,9 +335,16 @@ fn exec(head: &Head, texts: &mut Texts<'_>, event: &mut Event) {
     let asked = texts.bytes(Slot::Path2Argument, "path");
     let asked = texts.text(asked, "path");
     // The name as asked for, made absolute; of a script it is the script, where `exe` is its interpreter.
-    event.path = Some(if asked.starts_with('/') { asked } else { format!("{}/{asked}", cwd.trim_end_matches('/')) });
-    event.path_from = Some("kernel");
+    // Of a process that began before, what was asked for is not known any more.
+    if event.kind == Some(Kind::Exec) {
+        event.path =
+            Some(if asked.starts_with('/') { asked } else { format!("{}/{asked}", cwd.trim_end_matches('/')) });
+        event.path_from = Some("kernel");
+    }
     event.cwd = Some(cwd);
+    if event.kind == Some(Kind::Existing) {
+        return;
+    }
     let argv = texts.bytes(Slot::Argv, "argv");
     let argv = argv.strip_suffix(&[0]).unwrap_or(argv);
     event.argv = Some(argv.split(|byte| *byte == 0).map(|argument| texts.text(argument, "argv")).collect());

@@ -17,4 +17,4 @@ mod trial {
 }
 
 pub use decode::{DecodeError, Packet, Record, decode};
-pub use probes::{Ask, ProbeError, Probes};
+pub use probes::{Ask, Existing, ProbeError, Probes};

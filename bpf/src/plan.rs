@@ -200,7 +200,6 @@ pub(crate) fn choose(kernel: &Kernel<'_>) -> Plan {
     }
     let seen = |kind: &&Kind| match kind {
         Kind::Dns | Kind::TlsName => groups.is_ok(),
-        Kind::Existing => false,
         _ => true,
     };
     let kinds = Kind::ALL.iter().filter(seen);

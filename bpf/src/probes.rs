@@ -133,6 +133,15 @@ pub enum Ask {
     Syscalls,
 }
 
+/// What runs already and is to be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// A process, and all that descends from it.
+    Process(i32),
+    /// The control group (version 2) with this id, which is its folder's inode, and all beneath it.
+    ControlGroup(u64),
+}
+
 /// The attached programs. Dropping it detaches them.
 pub struct Probes {
     // Declared before the skeleton so that it is dropped first: it refers to the skeleton's ring map.
@@ -145,6 +154,10 @@ pub struct Probes {
 }
 
 const SEED: u32 = 1;
+
+/// How often the tasks are walked over at most, to find those that run already. Each walk finds whatever was forked
+/// before it began by what the walks before had found; what is forked later is followed anyway.
+const WALKS: usize = 64;
 
 impl Probes {
     /// Loads and attaches everything. `ring_bytes` is the size of the ring, a power of two.
@@ -278,6 +291,33 @@ impl Probes {
         }
     }
 
+    /// Follows what runs already, from now on, and what it forks; returns how many tasks that are. A row of the kind
+    /// `existing` comes for each process.
+    ///
+    /// # Errors
+    /// When the kernel refuses to run the iterator.
+    pub fn follow_existing(&mut self, which: Existing) -> Result<u64, ProbeError> {
+        if let Some(data) = self.skeleton.maps.bss_data.as_mut() {
+            match which {
+                Existing::Process(pid) => data.attach_process = pid,
+                Existing::ControlGroup(id) => data.attach_group = id,
+            }
+        }
+        let found = |probes: &Probes| {
+            let data = probes.skeleton.maps.bss_data.as_ref();
+            // SAFETY: as in live.
+            data.map_or(0, |data| unsafe { std::ptr::read_volatile(&raw const data.attached) })
+        };
+        for _ in 0..WALKS {
+            let before = found(self);
+            self.walk(self.skeleton.links.attach_tasks.as_ref())?;
+            if found(self) == before {
+                break;
+            }
+        }
+        Ok(found(self))
+    }
+
     /// Makes the kernel send the repeats that threads which have fallen idle still hold back.
     ///
     /// # Errors
@@ -297,7 +337,7 @@ impl Probes {
 
     fn walk(&self, link: Option<&Link>) -> Result<(), ProbeError> {
         let Some(link) = link else { return Ok(()) };
-        let doing = "asking for what threads hold back";
+        let doing = "walking over the tasks of this machine";
         let mut walk = libbpf_rs::Iter::new(link).map_err(refused(doing))?;
         // The programs print nothing: reading to the end is what runs them over every task.
         std::io::copy(&mut walk, &mut std::io::sink()).map_err(|error| ProbeError::Refused {

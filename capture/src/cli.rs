@@ -19,6 +19,8 @@ pub struct Cli {
 pub enum Command {
     /// Start a command and record everything beneath it until the last of its processes ends.
     Run(RunArguments),
+    /// Follow a process or a control group that runs already, with all that it starts from now on.
+    Attach(AttachArguments),
     /// Tell what this machine allows, what would be unseen, and how to mend it.
     Doctor(DoctorArguments),
 }
@@ -45,6 +47,29 @@ pub struct RunArguments {
     /// The command and its arguments.
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub command: Vec<OsString>,
+}
+
+/// `attach`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  sudo argus-capture attach -o incident.argus --pid 4242\n  \
+                        sudo argus-capture attach -o incident.argus --cgroup /sys/fs/cgroup/system.slice/agent.service")]
+#[command(group(clap::ArgGroup::new("whom").required(true).args(["pid", "cgroup"])))]
+pub struct AttachArguments {
+    /// The case folder to write; it must not exist yet, or be empty.
+    #[arg(short = 'o', long = "output", value_name = "CASE")]
+    pub output: PathBuf,
+    /// The agent's process; what descends from it is followed too.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    pub pid: Option<i32>,
+    /// The folder of a control group (version 2); what runs in it or beneath it is followed.
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Option<PathBuf>,
+    /// What to read names and addresses from, where the kernel leaves a choice.
+    #[arg(long, value_enum, default_value_t = Plan::Auto)]
+    pub plan: Plan,
+    /// Also read span-log lines that are appended to this file while the capture runs.
+    #[arg(long, value_name = "FILE")]
+    pub span_log: Option<PathBuf>,
 }
 
 /// How much of what the kernel offers is used.

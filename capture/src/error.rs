@@ -21,6 +21,15 @@ pub enum Error {
         /// The link.
         path: PathBuf,
     },
+    /// Nobody is there.
+    #[error("there is no {what} to follow")]
+    #[diagnostic(help(
+        "name a process that runs (ps), or the folder of a control group of version 2 with processes in it"
+    ))]
+    NothingToFollow {
+        /// Who was asked for.
+        what: String,
+    },
     /// Writing failed.
     #[error("cannot write {path}")]
     #[diagnostic(help("check the free space and the rights on the folder; what was closed before stays readable"))]

@@ -1,6 +1,7 @@
 //! `argus-capture`: the incident host's half of Argus. It follows a command in the kernel, takes the agent's spans,
 //! and writes both as a case that `argus-analyze` reads anywhere.
 
+mod attach;
 mod case;
 mod cli;
 mod clock;
@@ -10,6 +11,7 @@ mod gaps;
 mod launch;
 mod names;
 mod receiver;
+mod recorder;
 mod requests;
 mod run;
 mod segments;
@@ -21,6 +23,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let outcome = match cli::Cli::parse().command {
         cli::Command::Run(arguments) => run::run(&arguments),
+        cli::Command::Attach(arguments) => attach::attach(&arguments),
         cli::Command::Doctor(arguments) => doctor::doctor(&arguments),
     };
     match outcome {

@@ -50,7 +50,7 @@ struct State {
 impl Walker<'_> {
     fn process(&mut self, process: &Process, claims: &mut Claims) {
         let key = process.key;
-        let mut state = self.birth(process);
+        let mut state = self.birth(process, claims);
         let mut spans: Vec<usize> = claims.of_process(key).to_vec();
         let separate = !spans.is_empty() || !claims.marks_of(key).is_empty();
         if separate {
@@ -83,9 +83,18 @@ impl Walker<'_> {
     }
 
     /// What a process is when it is forked.
-    fn birth(&self, process: &Process) -> State {
+    fn birth(&self, process: &Process, claims: &Claims) -> State {
         if process.origin == Origin::Root {
             return State { ownership: Ownership::agent(None), source: None, forker: None };
+        }
+        if process.origin == Origin::Existing {
+            // The first of its line is an agent if it says which calls it makes. Of any other it is not known for which call
+            // it was started.
+            let first = self.forest.forked_by(process.key).is_none();
+            let speaks = first && !claims.of_process(process.key).is_empty();
+            let unknown = Ownership::unknown("its process began before the capture");
+            let ownership = if speaks { Ownership::agent(None) } else { unknown };
+            return State { ownership, source: None, forker: None };
         }
         let Some((parent, fork)) = self.forest.forked_by(process.key) else {
             let ownership = Ownership::unknown("the record of its process's creation was lost");

@@ -15,6 +15,8 @@ pub enum Origin {
     Root,
     /// Its fork is recorded.
     Forked,
+    /// It began before the capture.
+    Existing,
     /// Its fork should be recorded and is not.
     Lost,
 }
@@ -64,6 +66,8 @@ pub struct Process {
     pub signal: Option<i32>,
     /// In order of creation.
     pub threads: Vec<Thread>,
+    /// What it had executed before the capture began.
+    pub before: Option<Exec>,
     /// In order of time; successful ones only.
     pub execs: Vec<Exec>,
     /// The name of its task, last seen.
@@ -77,9 +81,9 @@ impl Process {
             && self.ended_ns.is_none_or(|ended| boot_ns.saturating_sub(error_ns) <= ended)
     }
 
-    /// The image that it ran last.
+    /// The image that it ran last, as far as the capture knows.
     pub fn last_exec(&self) -> Option<&Exec> {
-        self.execs.last()
+        self.execs.last().or(self.before.as_ref())
     }
 }
 
@@ -168,6 +172,8 @@ pub struct Row {
     pub argv: Vec<String>,
     /// Exec.
     pub traceparent: Option<String>,
+    /// Existing: its parent.
+    pub parent: Option<ProcessKey>,
     /// Exit: 1 for the last thread.
     pub flags: Option<u64>,
     /// Exit.
@@ -192,7 +198,7 @@ fn rows(events: &LazyFrame) -> Result<Vec<Row>> {
     };
     let frame = events
         .clone()
-        .filter(of(&[Kind::Fork, Kind::Exec, Kind::Exit]))
+        .filter(of(&[Kind::Fork, Kind::Exec, Kind::Exit, Kind::Existing]))
         .sort(["boot_ns", "event_id"], SortMultipleOptions::default())
         .collect()?;
     let texts = |name: &str| -> Result<StringChunked> { Ok(frame.column(name)?.str()?.clone()) };
@@ -201,6 +207,7 @@ fn rows(events: &LazyFrame) -> Result<Vec<Row>> {
     let (event_id, boot_ns, start_ns, flags) = (u64s("event_id")?, u64s("boot_ns")?, u64s("start_ns")?, u64s("flags")?);
     let (pid, tid, ns_pid) = (i32s("pid")?, i32s("tid")?, i32s("ns_pid")?);
     let (child_pid, child_tid, child_start) = (i32s("child_pid")?, i32s("child_tid")?, u64s("child_start_ns")?);
+    let (target_pid, target_start) = (i32s("target_pid")?, u64s("target_start_ns")?);
     let (exit_code, signal) = (i32s("exit_code")?, i32s("signal")?);
     let (kind, exe, traceparent, comm) = (texts("kind")?, texts("exe")?, texts("traceparent")?, texts("comm")?);
     let ret = frame.column("ret")?.i64()?.clone();
@@ -223,6 +230,7 @@ fn rows(events: &LazyFrame) -> Result<Vec<Row>> {
                 .and_then(|list| list.str().ok().map(|list| list.iter().flatten().map(str::to_owned).collect()))
                 .unwrap_or_default(),
             traceparent: text(&traceparent, row),
+            parent: target_pid.get(row).zip(target_start.get(row)).map(|(pid, start_ns)| ProcessKey { pid, start_ns }),
             flags: flags.get(row),
             exit_code: exit_code.get(row),
             signal: signal.get(row),
@@ -273,6 +281,7 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
                     exit_code: None,
                     signal: None,
                     threads: vec![Thread { tid: key.pid, from_ns: key.start_ns, to_ns: None, created_by: None }],
+                    before: None,
                     execs: Vec::new(),
                     comm: None,
                 })
@@ -298,6 +307,25 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
                 argv: row.argv.clone(),
                 traceparent: row.traceparent.clone(),
             }),
+            Some(Kind::Existing) => {
+                if process.origin == Origin::Lost {
+                    process.origin = Origin::Existing;
+                }
+                process.before = Some(Exec {
+                    boot_ns: row.boot_ns,
+                    event_id: row.event_id,
+                    exe: row.exe.clone(),
+                    argv: row.argv.clone(),
+                    traceparent: row.traceparent.clone(),
+                });
+                // Which of its threads forked this one is not known; nothing is concluded from it.
+                let parent = row.parent.filter(|parent| Some(parent.start_ns) < row.key.map(|key| key.start_ns));
+                if let Some(parent) = parent.and_then(|key| forest.by_key.get(&key).copied()) {
+                    let began = forest.graph[node].key.start_ns;
+                    let tid = forest.graph[parent].key.pid;
+                    forest.graph.add_edge(parent, node, Fork { boot_ns: began, event_id: row.event_id, tid });
+                }
+            }
             Some(Kind::Exit) => {
                 if let Some(thread) = process.threads.iter_mut().rev().find(|thread| thread.tid == row.tid) {
                     thread.to_ns = Some(row.boot_ns);
