@@ -10,7 +10,6 @@ use libbpf_rs::btf::{Btf, BtfType};
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{ErrorKind, Link, MapCore, MapFlags, OpenObject, PrintLevel, RingBuffer, RingBufferBuilder};
 use std::cell::RefCell;
-use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
@@ -68,17 +67,24 @@ fn said() -> String {
     PRINTED.lock().map(|printed| printed[printed.len().saturating_sub(SHOWN)..].join("\n")).unwrap_or_default()
 }
 
-/// The root of the control groups (version 2), which programs for packets are attached to.
-fn control_groups() -> Result<File, String> {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").map_err(|error| format!("/proc/self/mounts: {error}"))?;
-    let path = mounts
-        .lines()
-        .find_map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
-            [_, path, "cgroup2", ..] => Some(path.to_owned()),
-            _ => None,
-        })
-        .ok_or("no control groups of version 2 are mounted here (mount -t cgroup2 none /sys/fs/cgroup)")?;
-    File::open(&path).map_err(|error| format!("{path}: {error}"))
+/// The root of the control groups (version 2), which programs for packets are attached to. It is opened without being
+/// mounted: where it usually lies, another mount may hide it, or there may be none.
+fn control_groups() -> Result<OwnedFd, String> {
+    // From <linux/mount.h>: FSCONFIG_CMD_CREATE, and the close-on-exec flag of fsopen and fsmount alike.
+    const CREATE: i32 = 6;
+    const CLOSE_ON_EXEC: i32 = 1;
+    let owned = |fd: i64| match i32::try_from(fd) {
+        // SAFETY: the kernel has just returned this descriptor, and nothing else owns it.
+        Ok(fd @ 0..) => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(format!("control groups of version 2 cannot be opened: {}", std::io::Error::last_os_error())),
+    };
+    // SAFETY: a C string and an integer.
+    let context = owned(unsafe { libc::syscall(libc::SYS_fsopen, c"cgroup2".as_ptr(), CLOSE_ON_EXEC) })?;
+    let nothing = std::ptr::null::<libc::c_char>();
+    // SAFETY: a live descriptor, and what this command takes: neither key nor value. Should it fail, so does fsmount.
+    unsafe { libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), CREATE, nothing, nothing, 0) };
+    // SAFETY: a live descriptor and integers.
+    owned(unsafe { libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), CLOSE_ON_EXEC, 0) })
 }
 
 /// Whether the kernel lets its own functions be traced: the only way to know is to try.
@@ -102,7 +108,7 @@ fn functions_can_be_traced() -> Result<(), String> {
 }
 
 /// All of them or, where one is refused, none.
-fn attach_to_groups(skeleton: &mut ArgusSkel<'static>, root: &File) -> Result<(), libbpf_rs::Error> {
+fn attach_to_groups(skeleton: &mut ArgusSkel<'static>, root: &OwnedFd) -> Result<(), libbpf_rs::Error> {
     let attach = |program: &libbpf_rs::ProgramMut<'_>| program.attach_cgroup(root.as_raw_fd());
     let (socket, inward, outward) = (
         attach(&skeleton.progs.on_new_socket)?,

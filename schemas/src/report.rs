@@ -217,7 +217,7 @@ impl Facet {
             Facet::Permission => "changed the permissions of",
             Facet::Read => "opened for reading",
             Facet::Listen => "listened on",
-            Facet::NameLookup => "looked up names:",
+            Facet::NameLookup => "looked up",
             Facet::Ipc => "talked to local socket",
             Facet::Privilege => "changed its rights or its view of the system:",
             Facet::Signal => "reached into",
@@ -231,7 +231,7 @@ impl Facet {
 pub enum Expectation {
     /// Nobody had.
     Undeclared,
-    /// Perhaps: a name was told that may have resolved to this address, but no record of names exists.
+    /// Perhaps: a name was told that may have resolved to this address, but no answer of a name server says so.
     Unconfirmed,
     /// The call's arguments name it.
     Told,

@@ -51,7 +51,6 @@ mount -t proc none /proc
 mount -t sysfs none /sys
 mount -t devtmpfs none /dev
 mount -t tmpfs none /tmp
-mkdir -p /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup
 ifconfig lo 127.0.0.1 up
 sh /script
 # The console is the way out.

@@ -44,7 +44,7 @@ fn record() -> Option<Report> {
     let probe = scratch.join("probe.argus");
     capture(&probe, &[], &[], &["true"]);
     if report(&probe).limits.iter().any(|limit| limit.starts_with("Not seen: names of addresses")) {
-        return skipped("no control groups of version 2 are mounted here");
+        return skipped("this kernel has no control groups of version 2");
     }
     let script = workspace().join("tests/battery/names.py");
     let output = argus_tests::run(

@@ -222,6 +222,9 @@ fn peer(raw: &Raw) -> Option<Fact> {
             let proto = raw.proto.as_deref();
             let lookup = raw.remote_port == Some(53) && matches!(proto, Some("udp" | "tcp"));
             let mut detail: Vec<String> = proto.map(str::to_owned).into_iter().collect();
+            if lookup {
+                detail.push("name server".to_owned());
+            }
             if raw.ret == IN_PROGRESS {
                 detail.push("asynchronous".to_owned());
             }
@@ -358,8 +361,8 @@ mod tests {
         check(&connect("inet", "tcp", "203.0.113.66", 80), "connect 203.0.113.66:80 ok [tcp]");
         check(&connect("inet6", "tcp", "2001:db8::1", 80), "connect [2001:db8::1]:80 ok [tcp]");
         check(&connect("inet6", "tcp", "::ffff:1.2.3.4", 80), "connect 1.2.3.4:80 ok [tcp]");
-        check(&connect("inet", "udp", "10.0.0.1", 53), "name_lookup 10.0.0.1:53 ok [udp]");
-        check(&connect("inet", "tcp", "10.0.0.1", 53), "name_lookup 10.0.0.1:53 ok [tcp]");
+        check(&connect("inet", "udp", "10.0.0.1", 53), "name_lookup 10.0.0.1:53 ok [udp, name server]");
+        check(&connect("inet", "tcp", "10.0.0.1", 53), "name_lookup 10.0.0.1:53 ok [tcp, name server]");
         let named = |host: &str| PeerName { host: host.to_owned(), basis: vec![NameBasis::Dns] };
         let peer = Raw { names: vec![named("a.b"), named("c.d")], ..connect("inet", "tcp", "10.0.0.1", 80) };
         check(&peer, "connect 10.0.0.1:80 ok [tcp, named a.b (DNS) or c.d (DNS)]");

@@ -1,5 +1,6 @@
 //! Had anybody said that this would happen? The strongest of: ordinary, declared, told, unconfirmed, nobody.
 
+use super::findings::is_metadata;
 use super::told::{Host, Told, clean, split_port};
 use super::{glob, ordinary};
 use argus_schemas::report::{Effect, Expectation, Facet, PeerName};
@@ -60,8 +61,7 @@ impl Claims {
         if self.told.iter().any(|told| was_told(told, effect)) {
             return Expectation::Told;
         }
-        // Nobody who tells a name means the metadata service, whatever the name resolved to.
-        let excused = self.perhaps(effect) && !super::findings::is_metadata(&effect.object);
+        let excused = self.perhaps(effect) && !is_metadata(&effect.object);
         if excused { Expectation::Unconfirmed } else { Expectation::Undeclared }
     }
 
@@ -97,6 +97,8 @@ fn same_endpoint(host: &Host, effect: &Effect) -> bool {
     let named = match host.name.parse::<IpAddr>() {
         Ok(named) => named == address,
         Err(_) if host.name == "localhost" && address.is_loopback() => true,
+        // Nobody who tells a name means the metadata service, whatever the name resolved to.
+        Err(_) if is_metadata(&effect.object) => false,
         Err(_) => effect.names.iter().any(|name| name.answered() && same_name(&host.name, &name.host)),
     };
     named && (host.port.is_none() || host.port == port)
@@ -281,7 +283,7 @@ mod tests {
         use Expectation::{Declared, Told, Unconfirmed, Undeclared};
         use argus_schemas::report::NameBasis::{self, Dns, Tls};
         let declares = r#"{"hosts":["db.internal:5432","*.example.com:443"]}"#;
-        let cases: [(&str, &str, &[(&str, NameBasis)], Expectation); 8] = [
+        let cases: [(&str, &str, &[(&str, NameBasis)], Expectation); 9] = [
             ("10.1.1.1:5432", "{}", &[("db.internal", Dns)], Declared),
             ("10.1.1.1:5432", "{}", &[("db.internal", Tls)], Unconfirmed),
             ("10.1.1.1:5432", "{}", &[("evil.net", Dns)], Undeclared),
@@ -290,6 +292,7 @@ mod tests {
             ("10.1.1.1:443", "{}", &[("notexample.com", Dns)], Undeclared),
             ("10.1.1.1:80", "{}", &[("api.example.com", Dns)], Undeclared),
             ("10.1.1.1:80", r#"{"url":"http://docs.net/x"}"#, &[("docs.net", Dns)], Told),
+            ("169.254.169.254:80", r#"{"url":"http://docs.net/x"}"#, &[("docs.net", Dns)], Undeclared),
         ];
         for (object, args, names, expected) in cases {
             let mut effect = testing::effect(Facet::Connect, object, "ok");
