@@ -1,5 +1,6 @@
 //! What can go wrong on the laptop, and what to do about it.
 
+use argus_schemas::signature::SignatureError;
 use miette::Diagnostic;
 use std::path::PathBuf;
 
@@ -25,6 +26,18 @@ pub enum Error {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// The keys that should have signed a case cannot be understood.
+    #[error("{path} holds no public keys")]
+    #[diagnostic(help(
+        "name a file as ssh-keygen writes it: one `ssh-ed25519 AAAA...` or `ecdsa-sha2-nistp256 AAAA...` a line"
+    ))]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: SignatureError,
     },
     /// There is no manifest.
     #[error("{path} is not a case: it has no manifest.json")]

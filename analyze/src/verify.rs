@@ -1,10 +1,11 @@
-//! Whether a case is still what the capture wrote: hashes, chain, files, sequence gaps, schema.
+//! Whether a case is still what the capture wrote: hashes, chain, signature, files, sequence gaps, schema.
 
 use crate::error::{Error, Result};
 use crate::load;
 use argus_schemas::case::CaseLayout;
 use argus_schemas::events::Kind;
 use argus_schemas::manifest::{Manifest, chain, sha256_of};
+use argus_schemas::signature::{Signed, fingerprint, public_keys, signed};
 use polars::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -43,15 +44,16 @@ fn check(what: &str, problems: Vec<String>, otherwise: String) -> Check {
     Check { what: what.to_owned(), holds, details: if holds { vec![otherwise] } else { problems } }
 }
 
-/// Verifies a case.
+/// Verifies a case. `signers`: the keys of which one must have signed it, as text of one or more `.pub` files.
 ///
 /// # Errors
-/// Only when there is no manifest to verify against, or the folder cannot be read.
-pub fn verify(path: &Path) -> Result<Verification> {
+/// Only when there is no manifest to verify against, or the folder or the keys cannot be read.
+pub fn verify(path: &Path, signers: Option<&Path>) -> Result<Verification> {
     let layout = CaseLayout::new(path);
     let (manifest, manifest_sha256) = load::manifest(&layout)?;
     let mut checks =
         vec![files(&layout, &manifest)?, chained(&manifest), strangers(&layout, &manifest)?, ended(&manifest)];
+    checks.extend([signature(&layout, &manifest, signers)?, undisturbed(&manifest)]);
     match load::load(path) {
         Ok(case) => {
             checks.push(check(
@@ -93,6 +95,41 @@ fn files(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
     Ok(check("files", problems, format!("{} files have the SHA-256 that the manifest names", manifest.files.len())))
 }
 
+/// Whether the manifest, and with it everything, is signed; by whom, is for the reader to know.
+fn signature(layout: &CaseLayout, manifest: &Manifest, signers: Option<&Path>) -> Result<Check> {
+    let read = |path: PathBuf| fs::read(&path).map_err(|source| Error::Read { path, source });
+    let wanted = match signers {
+        None => None,
+        Some(path) => {
+            let text = String::from_utf8_lossy(&read(path.to_owned())?).into_owned();
+            let keys = public_keys(&text).map_err(|source| Error::Keys { path: path.to_owned(), source })?;
+            Some(keys.iter().map(fingerprint).collect::<BTreeSet<String>>())
+        }
+    };
+    let result = if layout.signature().exists() {
+        let (bytes, text) = (read(layout.manifest())?, read(layout.signature())?);
+        match (signed(&bytes, &String::from_utf8_lossy(&text)), wanted) {
+            (Signed::Not, _) => Err("manifest.json.sig is no signature of this manifest".to_owned()),
+            (Signed::By(key), Some(wanted)) if wanted.contains(&key) => Ok(format!("signed by {key}, as asked for")),
+            (Signed::By(key), Some(_)) => Err(format!("signed by {key}, which is none of the keys asked for")),
+            (Signed::By(key), None) => {
+                Ok(format!("signed by {key}; --signer KEY.pub tells whether that is the right key"))
+            }
+        }
+    } else {
+        match (&manifest.signed_by, wanted) {
+            (Some(key), _) => Err(format!("manifest.json.sig is missing; the case was signed by {key}")),
+            (None, Some(_)) => Err("the case is not signed".to_owned()),
+            (None, None) => Ok("the case is not signed (argus-capture run --sign KEY signs one)".to_owned()),
+        }
+    };
+    let (problems, otherwise) = match result {
+        Ok(said) => (Vec::new(), said),
+        Err(problem) => (vec![problem], String::new()),
+    };
+    Ok(check("signature", problems, otherwise))
+}
+
 fn chained(manifest: &Manifest) -> Check {
     let mut problems = Vec::new();
     let mut before = "";
@@ -118,6 +155,7 @@ fn strangers(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
         .map(|path| path.to_string_lossy().into_owned())
         .filter(|path| {
             path != "manifest.json"
+                && layout.root().join(path) != layout.signature()
                 && (clean || layout.root().join(path) != layout.reserve())
                 && !known.contains(path.as_str())
         })
@@ -148,6 +186,15 @@ fn ended(manifest: &Manifest) -> Check {
         None => vec!["the capture never ended: it was killed, or still runs".to_owned()],
     };
     check("clean end", problem, manifest.end.as_ref().map(|end| end.reason.clone()).unwrap_or_default())
+}
+
+fn undisturbed(manifest: &Manifest) -> Check {
+    let told = |one: &argus_schemas::manifest::Disturbance| format!("{}; it went on at {}", one.found, one.went_on_at);
+    check(
+        "undisturbed",
+        manifest.disturbances.iter().map(told).collect(),
+        "nothing was taken away meanwhile".to_owned(),
+    )
 }
 
 fn rows(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {

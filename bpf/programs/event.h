@@ -88,6 +88,7 @@ enum event_slot {
 #define FACT_CREDENTIALS (1u << 12)
 #define FACT_BYTES (1u << 13)
 #define FACT_PATH2_KERNEL (1u << 14)
+#define FACT_CAPTURE_NAMED (1u << 15) /* the environment says where the capture takes spans */
 
 struct event {
 	__u64 boot_ns;

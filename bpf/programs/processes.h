@@ -84,7 +84,8 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
-/* Looks for TRACEPARENT in the new program's environment, which the kernel has just laid down. */
+/* Looks into the new program's environment, which the kernel has just laid down: for TRACEPARENT, and whether it still
+ * says where the capture takes spans. */
 struct environment_scan {
 	struct scratch *scratch;
 	unsigned long at;
@@ -95,6 +96,14 @@ struct environment_scan {
 
 #define ENVIRONMENT_VARIABLES 8192
 #define TRACEPARENT_MAX 128
+
+/* `name` is a constant with its `=`; what is compared lies in a buffer that is longer than any. */
+#define BEGINS_WITH(text, name)                                                                                       \
+	({                                                                                                            \
+		bool same = true;                                                                                     \
+		_Pragma("unroll") for (__u32 i = 0; i < sizeof(name) - 1; i++) same = same && (text)[i] == (name)[i]; \
+		same;                                                                                                 \
+	})
 
 static long scan_step(__u32 index, void *context)
 {
@@ -115,9 +124,7 @@ static long scan_step(__u32 index, void *context)
 		scan->done = 1;
 		return 1;
 	}
-	if (!scan->inside && n > 12 && text[0] == 'T' && text[1] == 'R' && text[2] == 'A' && text[3] == 'C' &&
-	    text[4] == 'E' && text[5] == 'P' && text[6] == 'A' && text[7] == 'R' && text[8] == 'E' && text[9] == 'N' &&
-	    text[10] == 'T' && text[11] == '=') {
+	if (!scan->inside && BEGINS_WITH(text, "TRACEPARENT=") && !s->event.lengths[SLOT_TRACEPARENT]) {
 		__u32 length = n - 1;
 		if (length > TRACEPARENT_MAX) {
 			length = TRACEPARENT_MAX;
@@ -125,8 +132,8 @@ static long scan_step(__u32 index, void *context)
 		}
 		s->event.lengths[SLOT_TRACEPARENT] = length;
 		s->used = at + length;
-		scan->done = 1;
-		return 1;
+	} else if (!scan->inside && (BEGINS_WITH(text, "ARGUS_SOCKET=") || BEGINS_WITH(text, "ARGUS_SPAN_LOG="))) {
+		s->event.facts |= FACT_CAPTURE_NAMED;
 	}
 	if (n == PATH_TEXT_MAX) {
 		/* Full: either it ended just here, or it goes on. Step back over the NUL that the helper put. */

@@ -353,6 +353,9 @@ fn exec(head: &Head, texts: &mut Texts<'_>, event: &mut Event) {
         let value = traceparent.strip_prefix(b"TRACEPARENT=").unwrap_or(traceparent);
         event.traceparent = Some(texts.text(value, "traceparent"));
     }
+    let searched = head.errors & (ERROR_ENVIRONMENT_CUT | 1 << Slot::Traceparent as u32) == 0;
+    let named = head.facts & FACT_CAPTURE_NAMED != 0;
+    event.capture_named = (named || searched).then_some(named);
     if head.errors & ERROR_ENVIRONMENT_CUT != 0 {
         texts.missing.push("traceparent:environment_truncated".to_owned());
     }

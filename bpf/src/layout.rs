@@ -82,6 +82,7 @@ pub(crate) const FACT_TARGET: u32 = 1 << 11;
 pub(crate) const FACT_CREDENTIALS: u32 = 1 << 12;
 pub(crate) const FACT_BYTES: u32 = 1 << 13;
 pub(crate) const FACT_PATH2_KERNEL: u32 = 1 << 14;
+pub(crate) const FACT_CAPTURE_NAMED: u32 = 1 << 15;
 
 /// How far the bits of "cut off" lie above those of "unreadable".
 pub(crate) const ERROR_CUT_SHIFT: u32 = 10;

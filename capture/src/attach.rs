@@ -29,6 +29,7 @@ pub fn attach(arguments: &AttachArguments) -> Result<u8> {
         mode: "attach",
         command: vec![what.clone()],
         span_log: arguments.span_log.as_deref(),
+        key: arguments.sign.as_deref(),
     };
     let (case, receiver) = begin(&asked, &identity, &probes)?;
     let found = match probes.follow_existing(which) {
@@ -65,7 +66,11 @@ pub fn complete(event: &mut Event) {
         }
         _ => event.missing.push("argv:unreadable".to_owned()),
     }
-    event.traceparent = environment.and_then(|all| {
-        all.split(|byte| *byte == 0).find_map(|one| one.strip_prefix(b"TRACEPARENT=".as_slice())).map(text)
-    });
+    let variable = |name: &[u8]| {
+        let all = environment.as_ref()?;
+        all.split(|byte| *byte == 0).find_map(|one| one.strip_prefix(name))
+    };
+    event.traceparent = variable(b"TRACEPARENT=").map(text);
+    let named = variable(b"ARGUS_SOCKET=").or_else(|| variable(b"ARGUS_SPAN_LOG=")).is_some();
+    event.capture_named = environment.is_some().then_some(named);
 }

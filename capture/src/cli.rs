@@ -44,6 +44,9 @@ pub struct RunArguments {
     /// Also read span-log lines that are appended to this file while the capture runs.
     #[arg(long, value_name = "FILE")]
     pub span_log: Option<PathBuf>,
+    /// Sign the case with this OpenSSH private key (Ed25519 or ECDSA P-256, no passphrase), for example the host's own.
+    #[arg(long, value_name = "KEY")]
+    pub sign: Option<PathBuf>,
     /// The command and its arguments.
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub command: Vec<OsString>,
@@ -70,6 +73,9 @@ pub struct AttachArguments {
     /// Also read span-log lines that are appended to this file while the capture runs.
     #[arg(long, value_name = "FILE")]
     pub span_log: Option<PathBuf>,
+    /// Sign the case with this OpenSSH private key (Ed25519 or ECDSA P-256, no passphrase), for example the host's own.
+    #[arg(long, value_name = "KEY")]
+    pub sign: Option<PathBuf>,
 }
 
 /// How much of what the kernel offers is used.

@@ -1,6 +1,7 @@
 //! What can go wrong on the incident host, and what to do about it.
 
 use argus_bpf::ProbeError;
+use argus_schemas::signature::SignatureError;
 use miette::Diagnostic;
 use std::path::PathBuf;
 
@@ -16,11 +17,41 @@ pub enum Error {
     },
     /// The case's path would lead elsewhere.
     #[error("{path} is a symbolic link")]
-    #[diagnostic(help("a case is not written through a link: name the folder itself with -o"))]
+    #[diagnostic(help(
+        "a case is not written through a link, which another user may turn elsewhere: name the folder itself with -o \
+         (realpath tells where it lies)"
+    ))]
     CaseIsLink {
         /// The link.
         path: PathBuf,
     },
+    /// Reading failed.
+    #[error("cannot read {path}")]
+    #[diagnostic(help("check that the file is there and may be read"))]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The key that should sign the case is of no use.
+    #[error("the case cannot be signed with {path}")]
+    #[diagnostic(help(
+        "name an OpenSSH private key without a passphrase: the host's own (/etc/ssh/ssh_host_ed25519_key), or one made \
+         by `ssh-keygen -t ed25519`"
+    ))]
+    Key {
+        /// The key's file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: SignatureError,
+    },
+    /// The manifest could not be signed.
+    #[error("the manifest could not be signed")]
+    #[diagnostic(help("this is a defect of argus-capture: please report it with this message"))]
+    Sign(#[from] SignatureError),
     /// Nobody is there.
     #[error("there is no {what} to follow")]
     #[diagnostic(help(

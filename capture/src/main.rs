@@ -13,6 +13,8 @@ mod names;
 mod receiver;
 mod recorder;
 mod requests;
+mod rescue;
+mod rights;
 mod run;
 mod segments;
 mod tables;

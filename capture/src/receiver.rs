@@ -2,6 +2,7 @@
 
 use crate::clock::boot_ns;
 use crate::error::{Error, Result};
+use crate::rights;
 use argus_schemas::span_log::{Assembled, Assembler, Received};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::PassCred};
@@ -12,8 +13,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// The longest line that is understood; of a longer one only the beginning is kept, as an unreadable line.
@@ -74,6 +75,15 @@ struct Sink {
 }
 
 impl Sink {
+    fn change_journal(&mut self, mut next: File) -> std::io::Result<()> {
+        self.journal.flush()?;
+        let old = self.journal.get_mut();
+        old.rewind()?;
+        std::io::copy(old, &mut next)?;
+        self.journal = BufWriter::new(next);
+        Ok(())
+    }
+
     fn take(&mut self, received: &Received) {
         let written = serde_json::to_writer(&mut self.journal, received)
             .map_err(std::io::Error::from)
@@ -102,6 +112,7 @@ pub struct Receiver {
     folder: PathBuf,
     socket: PathBuf,
     stop: Arc<AtomicBool>,
+    next_journal: Arc<Mutex<Option<File>>>,
     thread: Option<JoinHandle<Sink>>,
 }
 
@@ -138,12 +149,19 @@ impl Receiver {
         };
         let stop = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stop);
+        let next_journal = Arc::new(Mutex::new(None));
+        let next = Arc::clone(&next_journal);
         let sink = Sink { journal: BufWriter::new(journal), assembler: Assembler::new(), trouble: None };
         let thread = std::thread::Builder::new()
             .name("spans".to_owned())
-            .spawn(move || receive(&listener, tail, sink, &flag))
+            .spawn(move || {
+                // What it reads comes from the workload, and it needs no rights for it. Where they cannot be given up,
+                // the main thread, which tries the same, says so.
+                let _ = rights::keep_only(&[]);
+                receive(&listener, tail, sink, &flag, &next)
+            })
             .map_err(system("starting the span receiver"))?;
-        Ok(Receiver { folder, socket, stop, thread: Some(thread) })
+        Ok(Receiver { folder, socket, stop, next_journal, thread: Some(thread) })
     }
 
     /// What ARGUS_SOCKET should say.
@@ -151,8 +169,13 @@ impl Receiver {
         &self.socket
     }
 
+    /// Goes on in another journal, which is empty: the old one was taken away, and what it holds comes first.
+    pub fn go_on_in(&self, journal: File) {
+        *self.next_journal.lock().unwrap_or_else(PoisonError::into_inner) = Some(journal);
+    }
+
     /// Reads what was sent so far, then ends. The second value: why not all of it is in the journal.
-    pub fn finish(mut self, journal: &Path) -> Result<(Assembled, Option<Error>)> {
+    pub fn finish(&mut self, journal: &Path) -> Result<(Assembled, Option<Error>)> {
         self.stop.store(true, Ordering::Release);
         let sink = self.thread.take().and_then(|thread| thread.join().ok());
         let Some(mut sink) = sink else {
@@ -174,7 +197,13 @@ impl Drop for Receiver {
     }
 }
 
-fn receive(listener: &UnixListener, mut tail: Option<Tail>, mut sink: Sink, stop: &AtomicBool) -> Sink {
+fn receive(
+    listener: &UnixListener,
+    mut tail: Option<Tail>,
+    mut sink: Sink,
+    stop: &AtomicBool,
+    next_journal: &Mutex<Option<File>>,
+) -> Sink {
     let mut connections: Vec<Connection> = Vec::new();
     let mut buffer = vec![0u8; 1 << 18];
     loop {
@@ -190,6 +219,10 @@ fn receive(listener: &UnixListener, mut tail: Option<Tail>, mut sink: Sink, stop
             if stream.set_nonblocking(true).is_ok() {
                 connections.push(Connection { stream, lines: Lines::default(), author: (None, None) });
             }
+        }
+        let next = next_journal.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(error) = next.and_then(|next| sink.change_journal(next).err()) {
+            sink.trouble.get_or_insert(error);
         }
         connections.retain_mut(|connection| drain(connection, &mut buffer, &mut sink));
         if let Some(tail) = &mut tail {

@@ -1,7 +1,7 @@
 //! The loop that writes what the kernel says, whatever is followed: `run` starts it, `attach` finds it.
 
 use crate::attach;
-use crate::case::{CaseFolder, create_file};
+use crate::case::CaseFolder;
 use crate::cli::Wait;
 use crate::clock;
 use crate::error::{Error, Result};
@@ -10,14 +10,18 @@ use crate::launch::Identity;
 use crate::names::Names;
 use crate::receiver::Receiver;
 use crate::requests::Requests;
+use crate::rights;
 use crate::segments::{PERIOD, Segments};
-use crate::tables::{self, Table};
+use crate::tables::Table;
 use argus_bpf::{Probes, Record, decode};
 use argus_schemas::case::{CaseLayout, FORMAT_VERSION};
 use argus_schemas::events::{Event, Kind};
 use argus_schemas::manifest::{End, Host, Loss, Manifest, ProcessKey, SpanLineCounts};
+use argus_schemas::signature::Signer;
 use argus_schemas::span_log::Assembled;
+use caps::Capability;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -73,6 +77,7 @@ fn host() -> Host {
 /// Turns what the kernel sends into the case.
 struct Recorder {
     case: CaseFolder,
+    receiver: Receiver,
     segments: Segments,
     next_event_id: u64,
     gaps: Gaps,
@@ -122,6 +127,12 @@ impl Recorder {
     }
 
     fn push(&mut self, event: &mut Event) {
+        for field in &event.missing {
+            match self.case.manifest.incomplete.get_mut(field) {
+                Some(count) => *count += 1,
+                None => drop(self.case.manifest.incomplete.insert(field.clone(), 1)),
+            }
+        }
         event.event_id = self.next_event_id;
         self.next_event_id += 1;
         self.segments.push(event);
@@ -163,7 +174,12 @@ impl Recorder {
             pairs.push(pair);
         }
         self.case.manifest.losses = self.losses(probes, pair.boot_ns);
-        match self.segments.write(&mut self.case, last) {
+        let mut outcome = self.segments.write(&mut self.case, last);
+        if outcome.is_err() && !self.case.is_whole() {
+            self.guard();
+            outcome = self.segments.write(&mut self.case, last);
+        }
+        match outcome {
             Ok(()) => {
                 if self.stuck.is_some() && self.segments.missing() == 0 {
                     self.stuck = None;
@@ -171,6 +187,24 @@ impl Recorder {
                 }
             }
             Err(error) => self.cannot_write(pair.boot_ns, &error),
+        }
+    }
+
+    /// Looks whether the case is still there, and puts back what is not.
+    fn guard(&mut self) {
+        if self.stuck.is_some() || self.case.is_whole() {
+            return;
+        }
+        let now = clock::boot_ns();
+        match self.case.restore(now) {
+            Ok(Some(restored)) => {
+                tell(&restored.message);
+                if let Some(journal) = restored.journal {
+                    self.receiver.go_on_in(journal);
+                }
+            }
+            Ok(None) => {}
+            Err(error) => self.cannot_write(now, &error),
         }
     }
 
@@ -203,10 +237,18 @@ pub struct Asked<'a> {
     pub command: Vec<String>,
     /// A file that spans are appended to.
     pub span_log: Option<&'a Path>,
+    /// The private key that signs the case.
+    pub key: Option<&'a Path>,
+}
+
+fn signer(key: &Path) -> Result<Signer> {
+    let text = std::fs::read_to_string(key).map_err(|source| Error::Unreadable { path: key.to_owned(), source })?;
+    Signer::read(&text).map_err(|source| Error::Key { path: key.to_owned(), source })
 }
 
 /// Makes the case and opens the span socket.
 pub fn begin(asked: &Asked<'_>, identity: &Identity, probes: &Probes) -> Result<(CaseFolder, Receiver)> {
+    let signer = asked.key.map(signer).transpose()?;
     let manifest = Manifest {
         format_version: FORMAT_VERSION,
         writer: concat!("argus-capture ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -223,12 +265,15 @@ pub fn begin(asked: &Asked<'_>, identity: &Identity, probes: &Probes) -> Result<
         coverage: probes.coverage().clone(),
         losses: Vec::new(),
         span_lines: SpanLineCounts::default(),
+        incomplete: BTreeMap::new(),
+        disturbances: Vec::new(),
+        signed_by: signer.as_ref().map(Signer::fingerprint),
         files: Vec::new(),
         end: None,
     };
-    let mut case = CaseFolder::create(asked.output, manifest)?;
-    let journal = case.layout.span_journal();
-    let receiver = Receiver::start(create_file(&journal)?, identity.user.uid, identity.user.gid, asked.span_log)?;
+    let mut case = CaseFolder::create(asked.output, manifest, signer)?;
+    let journal = case.create_file(CaseLayout::SPAN_JOURNAL)?;
+    let receiver = Receiver::start(journal, identity.user.uid, identity.user.gid, asked.span_log)?;
     case.manifest.span_socket = Some(receiver.socket().to_string_lossy().into_owned());
     watch_signals()?;
     Ok((case, receiver))
@@ -251,6 +296,24 @@ impl Followed {
     }
 }
 
+/// What a capture still needs once its programs are loaded and its command runs as its user.
+fn needed(followed: &Followed, identity: &Identity, case: &CaseFolder) -> Vec<Capability> {
+    let mut needed = match followed {
+        // To pass on to the command that the terminal went.
+        Followed::Command(..) => vec![Capability::CAP_KILL],
+        // To read the arguments of what runs already.
+        Followed::Existing(_) => vec![Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH],
+    };
+    if identity.invoker.is_some() {
+        needed.push(Capability::CAP_CHOWN);
+    }
+    if !case.lies_in_own_folder() {
+        // To put the case back, should it be taken away from somebody else's folder.
+        needed.push(Capability::CAP_DAC_OVERRIDE);
+    }
+    needed
+}
+
 /// Records until it ends; returns the exit status to pass on.
 pub fn record(
     case: CaseFolder,
@@ -259,8 +322,10 @@ pub fn record(
     identity: &Identity,
     mut followed: Followed,
 ) -> Result<u8> {
+    rights::keep_only(&needed(&followed, identity, &case))?;
     let mut recorder = Recorder {
         case,
+        receiver,
         segments: Segments::new(),
         next_event_id: 1,
         gaps: Gaps::default(),
@@ -287,6 +352,7 @@ pub fn record(
         })?;
         if swept.elapsed() >= SWEEP {
             probes.sweep()?;
+            recorder.guard();
             swept = Instant::now();
         }
         if recorder.segments.is_due() {
@@ -324,29 +390,28 @@ pub fn record(
         }
     };
     let exit_code = status.map(|status| status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)));
-    finish(recorder, receiver, &probes, identity, reason, exit_code)?;
+    finish(recorder, &probes, identity, reason, exit_code)?;
     Ok(exit_code.and_then(|code| u8::try_from(code).ok()).unwrap_or(0))
 }
 
 fn finish(
     mut recorder: Recorder,
-    receiver: Receiver,
     probes: &Probes,
     identity: &Identity,
     reason: &str,
     exit_code: Option<i32>,
 ) -> Result<()> {
     recorder.end_requests();
+    recorder.guard();
     // Written once more, as one file; the manifest follows below, with everything else.
     recorder.write(probes, true);
-    let journal = recorder.case.layout.span_journal();
-    let (said, trouble) = receiver.finish(&journal)?;
+    let (said, trouble) = recorder.receiver.finish(&recorder.case.path().join(CaseLayout::SPAN_JOURNAL))?;
     let end = clock::pair();
     recorder.case.manifest.losses = recorder.losses(probes, end.boot_ns);
     recorder.case.manifest.losses.extend(said.lost.iter().cloned());
     recorder.case.manifest.span_lines = said.counts;
     recorder.case.manifest.clock_pairs.push(end);
-    if let Some(error) = trouble.or_else(|| spans(&mut recorder.case, &said, &journal).err()) {
+    if let Some(error) = trouble.or_else(|| spans(&mut recorder.case, &said).err()) {
         recorder.cannot_write(end.boot_ns, &error);
     }
     // What goes on unrecorded can make any "it did not" untrue.
@@ -358,8 +423,8 @@ fn finish(
     };
     recorder.case.manifest.end = Some(End { clean, reason, exit_code, boot_ns: end.boot_ns });
     recorder.case.free_reserve();
-    let case = recorder.case;
-    if let Err(error) = case.write_manifest() {
+    let mut case = recorder.case;
+    if let Err(error) = case.write_manifest().and_then(|()| case.seal()) {
         tell(&error.in_full());
     }
     if let Some((uid, gid)) = identity.invoker {
@@ -368,7 +433,7 @@ fn finish(
     let lost: u64 = case.manifest.losses.iter().map(|loss| loss.count).sum();
     tell(&format!(
         "{} holds {} events and {} spans; {}",
-        case.layout.root().display(),
+        case.path().display(),
         case.manifest
             .files
             .iter()
@@ -385,15 +450,12 @@ fn finish(
 }
 
 /// Writes what the agent said.
-fn spans(case: &mut CaseFolder, said: &Assembled, journal: &Path) -> Result<()> {
-    case.close_file(journal, None)?;
-    let name = CaseLayout::segment_name(1);
-    for (folder, mut table) in
-        [(case.layout.spans(), Table::of_spans(&said.spans)), (case.layout.marks(), Table::of_marks(&said.marks))]
-    {
-        let path = folder.join(&name);
-        let rows = tables::write(&[table.take()?], &path)?;
-        case.close_file(&path, Some(rows))?;
+fn spans(case: &mut CaseFolder, said: &Assembled) -> Result<()> {
+    case.close_file(CaseLayout::SPAN_JOURNAL, None)?;
+    for (table, mut rows) in [("spans", Table::of_spans(&said.spans)), ("marks", Table::of_marks(&said.marks))] {
+        let name = CaseLayout::segment(table, 1);
+        let rows = case.write_table(&[rows.take()?], &name)?;
+        case.close_file(&name, Some(rows))?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ pub fn run(arguments: &RunArguments) -> Result<u8> {
         mode: "run",
         command: arguments.command.iter().map(|part| part.to_string_lossy().into_owned()).collect(),
         span_log: arguments.span_log.as_deref(),
+        key: arguments.sign.as_deref(),
     };
     let (case, receiver) = begin(&asked, &identity, &probes)?;
     let mut environment: Vec<(&str, OsString)> = vec![("ARGUS_SOCKET", receiver.socket().into())];

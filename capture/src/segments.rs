@@ -103,7 +103,7 @@ impl Segments {
             return Ok(());
         }
         self.number += 1;
-        let path = case.layout.events().join(CaseLayout::segment_name(self.number));
+        let name = CaseLayout::segment("events", self.number);
         if whole {
             // A batch of a few rows takes the memory of a thousand; one of all of them does not.
             let schema = self.batches[0].schema();
@@ -111,13 +111,13 @@ impl Segments {
             self.batches = vec![all];
         }
         let part = if whole { &self.batches[..] } else { &self.batches[self.batches.len() - 1..] };
-        let rows = crate::tables::write(part, &path)?;
+        let rows = case.write_table(part, &name)?;
         let replaced = if whole { self.pieces.clone() } else { Vec::new() };
         let before = case.manifest.files.clone();
-        if let Err(error) = case.replace_files(&replaced, &path, rows).and_then(|()| case.write_manifest()) {
+        if let Err(error) = case.replace_files(&replaced, &name, rows).and_then(|()| case.write_manifest()) {
             case.manifest.files = before;
             // Not in the manifest, it would only be in the way.
-            let _ = std::fs::remove_file(&path);
+            case.remove_files(&[name]);
             return Err(error);
         }
         case.remove_files(&replaced);
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn every_event_is_on_disk_once_and_files_stay_few() {
         let folder = std::env::temp_dir().join(format!("argus-segments-{}", std::process::id()));
-        let mut case = CaseFolder::create(&folder.join("x.argus"), manifest()).unwrap();
+        let mut case = CaseFolder::create(&folder.join("x.argus"), manifest(), None).unwrap();
         let mut segments = Segments::new();
         let mut written = 0;
         let mut most = 0;

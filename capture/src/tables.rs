@@ -1,6 +1,5 @@
 //! Rows to Parquet. The columns are those of the contract, in its order; a test reads them back.
 
-use crate::case::create_file;
 use crate::error::{Error, Result};
 use argus_schemas::events::{self, Column, ColumnType, Event};
 use argus_schemas::spans::{self, Mark, Span};
@@ -11,8 +10,9 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
-use std::path::Path;
+use std::fs::File;
 use std::sync::Arc;
 
 /// One value on its way into a column.
@@ -22,6 +22,7 @@ enum Cell<'a> {
     U64(Option<u64>),
     I32(Option<i32>),
     I64(Option<i64>),
+    Bool(Option<bool>),
     Text(Option<&'a str>),
     Texts(Option<&'a [String]>),
 }
@@ -58,6 +59,7 @@ impl Builder {
             (Builder::U64(builder), Cell::U64(value)) => builder.append_option(value),
             (Builder::I32(builder), Cell::I32(value)) => builder.append_option(value),
             (Builder::I64(builder), Cell::I64(value)) => builder.append_option(value),
+            (Builder::Bool(builder), Cell::Bool(value)) => builder.append_option(value),
             (Builder::Text(builder), Cell::Text(value)) => builder.append_option(value),
             (Builder::Texts(builder), Cell::Texts(value)) => {
                 for text in value.unwrap_or_default() {
@@ -134,7 +136,7 @@ impl Table {
 
     /// Appends one event.
     pub fn push_event(&mut self, e: &Event) {
-        use Cell::{I32, I64, Text, Texts, U16, U32, U64};
+        use Cell::{Bool, I32, I64, Text, Texts, U16, U32, U64};
         self.push_row(vec![
             U64(Some(e.event_id)),
             U64(Some(e.boot_ns)),
@@ -172,6 +174,7 @@ impl Table {
             Texts(e.argv.as_deref()),
             Text(e.cwd.as_deref()),
             Text(e.traceparent.as_deref()),
+            Bool(e.capture_named),
             I32(e.child_pid),
             I32(e.child_tid),
             U64(e.child_start_ns),
@@ -248,25 +251,15 @@ impl Table {
     }
 }
 
-/// Writes batches of one table as a new file, and returns how many rows that are.
-pub fn write(batches: &[RecordBatch], path: &Path) -> Result<u64> {
+/// Writes batches of one table into an empty file, and returns how many rows that are.
+pub fn write(batches: &[RecordBatch], file: File) -> std::result::Result<u64, ParquetError> {
     let Some(first) = batches.first() else { return Ok(0) };
-    let encode = |source| Error::Encode { path: path.to_owned(), source };
-    let properties =
-        WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3).map_err(encode)?)).build();
-    let file = create_file(path)?;
-    let written = || -> std::result::Result<(), parquet::errors::ParquetError> {
-        let mut writer = ArrowWriter::try_new(file, first.schema(), Some(properties))?;
-        for batch in batches {
-            writer.write(batch)?;
-        }
-        writer.close().map(drop)
-    };
-    if let Err(source) = written() {
-        // A file that was cut off is nobody's; the error matters more than whether it can be removed.
-        let _ = std::fs::remove_file(path);
-        return Err(encode(source));
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
+    let mut writer = ArrowWriter::try_new(file, first.schema(), Some(properties))?;
+    for batch in batches {
+        writer.write(batch)?;
     }
+    writer.close()?;
     Ok(batches.iter().map(|batch| batch.num_rows() as u64).sum())
 }
 
@@ -292,7 +285,7 @@ mod tests {
                 ..Event::default()
             });
         }
-        assert_eq!(write(&[table.take().unwrap()], &path).unwrap(), Kind::ALL.len() as u64);
+        assert_eq!(write(&[table.take().unwrap()], File::create(&path).unwrap()).unwrap(), Kind::ALL.len() as u64);
         let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(&path).unwrap()).unwrap();
         let names: Vec<String> = reader.schema().fields().iter().map(|field| field.name().clone()).collect();
         assert_eq!(names, events::COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>());
@@ -306,7 +299,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("argus-empty-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         for (mut table, name) in [(Table::of_spans(&[]), "s.parquet"), (Table::of_marks(&[]), "m.parquet")] {
-            assert_eq!(write(&[table.take().unwrap()], &folder.join(name)).unwrap(), 0);
+            assert_eq!(write(&[table.take().unwrap()], File::create(folder.join(name)).unwrap()).unwrap(), 0);
         }
         std::fs::remove_dir_all(&folder).unwrap();
     }

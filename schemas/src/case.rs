@@ -12,6 +12,9 @@ pub struct CaseLayout {
 }
 
 impl CaseLayout {
+    /// The path in the case of the journal of span-log lines.
+    pub const SPAN_JOURNAL: &str = "spans/received.jsonl";
+
     /// The layout beneath `root`, which need not exist yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
@@ -25,6 +28,11 @@ impl CaseLayout {
     /// `manifest.json`: see [`crate::manifest::Manifest`].
     pub fn manifest(&self) -> PathBuf {
         self.root.join("manifest.json")
+    }
+
+    /// The signature of `manifest.json`, where the capture was given a key: see [`crate::signature`].
+    pub fn signature(&self) -> PathBuf {
+        self.root.join("manifest.json.sig")
     }
 
     /// Room that the capture keeps for its last manifest while it runs, for when the disk is full; it says nothing.
@@ -50,12 +58,12 @@ impl CaseLayout {
     /// Every span-log line as it was received, each in an envelope ([`crate::span_log::Received`]), appended while
     /// the capture runs. It keeps the lines that could not be read, and survives a killed capture.
     pub fn span_journal(&self) -> PathBuf {
-        self.root.join("spans").join("received.jsonl")
+        self.root.join(Self::SPAN_JOURNAL)
     }
 
-    /// The file name of the `number`-th file of a table, counted from 1. Numbers are left out where small files were
+    /// The path in the case of the `number`-th file of a table (`events`, `spans`, `marks`), counted from 1. Numbers are left out where small files were
     /// replaced by one.
-    pub fn segment_name(number: u32) -> String {
-        format!("{number:06}.parquet")
+    pub fn segment(table: &str, number: u32) -> String {
+        format!("{table}/{number:06}.parquet")
     }
 }

@@ -235,7 +235,7 @@ pub(crate) const fn optional(name: &'static str, kind: ColumnType) -> Column {
     Column { name, kind, nullable: true }
 }
 
-use ColumnType::{I32, I64, Text, TextList, U16, U32, U64};
+use ColumnType::{Bool, I32, I64, Text, TextList, U16, U32, U64};
 
 /// The columns of `events/*.parquet`, in file order.
 pub const COLUMNS: &[Column] = &[
@@ -275,6 +275,7 @@ pub const COLUMNS: &[Column] = &[
     optional("argv", TextList),
     optional("cwd", Text),
     optional("traceparent", Text),
+    optional("capture_named", Bool),
     optional("child_pid", I32),
     optional("child_tid", I32),
     optional("child_start_ns", U64),
@@ -370,6 +371,9 @@ pub struct Event {
     pub cwd: Option<String>,
     /// Exec: `TRACEPARENT` of the new environment.
     pub traceparent: Option<String>,
+    /// Exec: whether the new environment says where the capture takes spans (`ARGUS_SOCKET` or `ARGUS_SPAN_LOG`); `None`
+    /// where it could not be searched to its end.
+    pub capture_named: Option<bool>,
     /// Fork: the child's process; the forker's own for a thread.
     pub child_pid: Option<i32>,
     /// Fork: the child's thread.

@@ -8,6 +8,7 @@ pub mod case;
 pub mod events;
 pub mod manifest;
 pub mod report;
+pub mod signature;
 pub mod span_log;
 pub mod spans;
 pub mod verdicts;

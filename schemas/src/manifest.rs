@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// The manifest of a case. Unknown fields are ignored by readers; a missing required one is an error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,15 @@ pub struct Manifest {
     pub losses: Vec<Loss>,
     /// Span-log lines that could not be understood, or were refused; they stay in the journal.
     pub span_lines: SpanLineCounts,
+    /// Fields that events lack because they were cut off or unreadable, `field:reason`, with how many events.
+    #[serde(default)]
+    pub incomplete: BTreeMap<String, u64>,
+    /// What was taken away from the case while it was recorded.
+    #[serde(default)]
+    pub disturbances: Vec<Disturbance>,
+    /// The key that signs the manifest, `SHA256:...`; the signature lies beside it.
+    #[serde(default)]
+    pub signed_by: Option<String>,
     /// Every closed file, in the order of closing; each chained to the one before.
     pub files: Vec<FileEntry>,
     /// How the capture ended; `None`: it has not, or it was killed.
@@ -145,6 +155,17 @@ impl Loss {
 
 /// The kinds that the process tree is built from.
 const TREE: [&str; 2] = ["fork", "exec"];
+
+/// Something that was done to the case while it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disturbance {
+    /// When it was noticed, CLOCK_BOOTTIME nanoseconds; it happened at most a second before.
+    pub boot_ns: u64,
+    /// What was found, in words.
+    pub found: String,
+    /// Where the case went on, absolute.
+    pub went_on_at: String,
+}
 
 /// How span-log lines fared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

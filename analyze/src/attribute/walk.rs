@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many events a finding cites.
 const CITED: usize = 20;
 
+/// How many programs a finding lists.
+const LISTED: usize = 10;
+
 /// Walks the forest. Spans that prove to come from where they may come from are admitted in `claims`.
 pub fn walk(forest: &Forest, claims: &mut Claims) -> (Ledger, Vec<Finding>) {
     let mut walker = Walker { forest, ledger: Ledger::default(), found: Contradictions::default() };
@@ -38,6 +41,16 @@ struct Contradictions {
     forged: BTreeMap<usize, Holder>,
     carriers: BTreeMap<(Option<usize>, usize, Refusal), (u64, Vec<u64>)>,
     marks: BTreeMap<usize, (u64, u64)>,
+    /// Programs that were started without the capture's variables, by whose they are.
+    unset: BTreeMap<Option<usize>, Vec<Exec>>,
+}
+
+/// The only span that owns.
+fn owner(ownership: &Ownership) -> Option<usize> {
+    match &ownership.holder {
+        Holder::Span(owner) => Some(*owner),
+        _ => None,
+    }
 }
 
 /// What a process is when an image of it begins.
@@ -66,6 +79,10 @@ impl Walker<'_> {
                         source: Some(Basis::Thread),
                         forker: Some(key),
                     };
+                }
+                let before = self.forest.image_before(key, number - 1);
+                if exec.capture_named == Some(false) && before.is_some_and(|image| image.capture_named == Some(true)) {
+                    self.found.unset.entry(owner(&state.ownership)).or_default().push(exec.clone());
                 }
                 self.carry(&mut state, exec, claims);
             }
@@ -135,12 +152,11 @@ impl Walker<'_> {
         match carrier::weigh(&before, named, exec.boot_ns, claims) {
             Ok(ownership) => state.ownership = ownership,
             Err(refusal) => {
-                let owner = match &state.ownership.holder {
-                    Holder::Span(owner) => Some(*owner),
-                    _ => None,
-                };
-                let (first, events) =
-                    self.found.carriers.entry((owner, named, refusal)).or_insert((exec.boot_ns, Vec::new()));
+                let (first, events) = self
+                    .found
+                    .carriers
+                    .entry((owner(&state.ownership), named, refusal))
+                    .or_insert((exec.boot_ns, Vec::new()));
                 *first = (*first).min(exec.boot_ns);
                 events.push(exec.event_id);
             }
@@ -289,6 +305,30 @@ impl Contradictions {
             );
             finding.details.push("They are not believed; the process's own lineage and windows decide.".to_owned());
             finding.at_ns = at(first);
+            findings.push(finding);
+        }
+        for (owner, execs) in self.unset {
+            let whose = owner
+                .map_or_else(|| "A program of the agent".to_owned(), |owner| format!("A program of {}", named(owner)));
+            let mut finding = Finding::new(
+                "capture-variables-unset",
+                Severity::Low,
+                match execs.len() {
+                    1 => format!("{whose} was started without the variables that say where the capture takes spans"),
+                    count => format!(
+                        "{whose} was started without the variables that say where the capture takes spans: {count} times"
+                    ),
+                },
+            );
+            finding.details.extend(execs.iter().take(LISTED).map(|exec| format!("`{}`.", exec.argv.join(" "))));
+            finding.details.push(
+                "Calls that it makes of its own would not be in the agent's log; what it does is in the kernel's record."
+                    .to_owned(),
+            );
+            finding.span_id = owner.map(|owner| claims.span(owner).span_id.clone());
+            finding.span_name = owner.map(|owner| claims.span(owner).name.clone());
+            finding.at_ns = execs.first().and_then(|exec| at(exec.boot_ns));
+            finding.event_ids = execs.iter().take(CITED).map(|exec| exec.event_id).collect();
             findings.push(finding);
         }
         findings

@@ -13,6 +13,9 @@ pub struct Arguments {
     /// The case folder.
     #[arg(value_name = "CASE")]
     case: PathBuf,
+    /// Demand that one of the OpenSSH public keys in this file has signed the case.
+    #[arg(long, value_name = "KEY.pub")]
+    signer: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -34,7 +37,7 @@ fn text(found: &Verification) -> String {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status> {
-    let found = with_progress("verifying", || verify(&arguments.case))?;
+    let found = with_progress("verifying", || verify(&arguments.case, arguments.signer.as_deref()))?;
     emit(&if arguments.json { json(&found) } else { text(&found) }, None)?;
     Ok(if found.holds() { Status::Fine } else { Status::Findings })
 }

@@ -47,6 +47,8 @@ pub struct Exec {
     pub argv: Vec<String>,
     /// TRACEPARENT of its environment.
     pub traceparent: Option<String>,
+    /// Whether its environment says where the capture takes spans, where that is known.
+    pub capture_named: Option<bool>,
 }
 
 /// A node of the forest.
@@ -132,6 +134,18 @@ impl Forest {
         Some((&self.graph[petgraph::visit::EdgeRef::source(&edge)], *edge.weight()))
     }
 
+    /// The image that a process ran before its `number`-th exec: its own, or the one that it was forked with.
+    pub fn image_before(&self, key: ProcessKey, number: usize) -> Option<&Exec> {
+        let mut process = self.get(key)?;
+        let mut ran = process.execs.get(..number)?.last();
+        while ran.is_none() && process.before.is_none() {
+            let (parent, fork) = self.forked_by(process.key)?;
+            ran = parent.execs[..parent.execs.partition_point(|exec| exec.boot_ns < fork.boot_ns)].last();
+            process = parent;
+        }
+        ran.or(process.before.as_ref())
+    }
+
     /// The processes that one forked, in order of their forks.
     pub fn children(&self, key: ProcessKey) -> Vec<(&Process, Fork)> {
         let Some(node) = self.by_key.get(&key) else { return Vec::new() };
@@ -172,6 +186,8 @@ pub struct Row {
     pub argv: Vec<String>,
     /// Exec.
     pub traceparent: Option<String>,
+    /// Exec.
+    pub capture_named: Option<bool>,
     /// Existing: its parent.
     pub parent: Option<ProcessKey>,
     /// Exit: 1 for the last thread.
@@ -211,6 +227,7 @@ fn rows(events: &LazyFrame) -> Result<Vec<Row>> {
     let (exit_code, signal) = (i32s("exit_code")?, i32s("signal")?);
     let (kind, exe, traceparent, comm) = (texts("kind")?, texts("exe")?, texts("traceparent")?, texts("comm")?);
     let ret = frame.column("ret")?.i64()?.clone();
+    let capture_named = frame.column("capture_named")?.bool()?.clone();
     let argv = frame.column("argv")?.list()?.clone();
     let text = |column: &StringChunked, row| column.get(row).map(str::to_owned);
     let mut all: Vec<Row> = (0..frame.height())
@@ -230,6 +247,7 @@ fn rows(events: &LazyFrame) -> Result<Vec<Row>> {
                 .and_then(|list| list.str().ok().map(|list| list.iter().flatten().map(str::to_owned).collect()))
                 .unwrap_or_default(),
             traceparent: text(&traceparent, row),
+            capture_named: capture_named.get(row),
             parent: target_pid.get(row).zip(target_start.get(row)).map(|(pid, start_ns)| ProcessKey { pid, start_ns }),
             flags: flags.get(row),
             exit_code: exit_code.get(row),
@@ -306,6 +324,7 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
                 exe: row.exe.clone(),
                 argv: row.argv.clone(),
                 traceparent: row.traceparent.clone(),
+                capture_named: row.capture_named,
             }),
             Some(Kind::Existing) => {
                 if process.origin == Origin::Lost {
@@ -317,6 +336,7 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
                     exe: row.exe.clone(),
                     argv: row.argv.clone(),
                     traceparent: row.traceparent.clone(),
+                    capture_named: row.capture_named,
                 });
                 // Which of its threads forked this one is not known; nothing is concluded from it.
                 let parent = row.parent.filter(|parent| Some(parent.start_ns) < row.key.map(|key| key.start_ns));

@@ -119,6 +119,15 @@ pub(super) fn limits(evidence: &Evidence, origin: u64) -> Vec<String> {
             loss.cause
         ));
     }
+    for (field, count) in &manifest.incomplete {
+        let (field, how) = match field.split_once(':') {
+            Some((field, "truncated")) => (field, "was cut off"),
+            Some((field, "unreadable")) => (field, "could not be read"),
+            // The others say more of an event, and take nothing from it.
+            _ => continue,
+        };
+        limits.push(format!("In {count} events, the field `{field}` {how}."));
+    }
     if evidence.missing_segments {
         limits.push("Files that the manifest lists are missing: what they held is not in this report.".to_owned());
     }

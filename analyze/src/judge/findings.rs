@@ -126,6 +126,18 @@ fn against_the_record(manifest: &Manifest, judged: &[Judged], unowned: &[Unowned
     }
 }
 
+/// What was taken away from the case while it was recorded, and put back.
+fn disturbances(manifest: &Manifest, origin: u64) -> impl Iterator<Item = Finding> + '_ {
+    manifest.disturbances.iter().map(move |one| Finding {
+        details: vec![
+            format!("It was put back from what the recorder held open, and went on at {}.", one.went_on_at),
+            "The kernel's record tells who reached for it, where that was a recorded process.".to_owned(),
+        ],
+        at_ns: Some(one.boot_ns.saturating_sub(origin)),
+        ..Finding::new("case-disturbed", Severity::Critical, format!("While the case was recorded, {}", one.found))
+    })
+}
+
 /// Every finding of this stage, unsorted.
 pub(super) fn all(evidence: &Evidence, judged: &[Judged], unowned: &[Unowned], origin: u64) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -148,6 +160,7 @@ pub(super) fn all(evidence: &Evidence, judged: &[Judged], unowned: &[Unowned], o
         of_group(group, judged, &mut found);
     }
     against_the_record(evidence.manifest, judged, unowned, &mut found);
+    found.extend(disturbances(evidence.manifest, origin));
     let unseen = evidence.manifest.coverage.uncovered.iter().any(|gap| gap.what == IO_URING_UNSEEN);
     for ring in evidence.rings {
         let call = judged.iter().find(|call| Some(&call.span.span_id) == ring.owner.as_ref());

@@ -76,6 +76,9 @@ pub fn manifest() -> Manifest {
         },
         losses: Vec::new(),
         span_lines: SpanLineCounts::default(),
+        incomplete: BTreeMap::new(),
+        disturbances: Vec::new(),
+        signed_by: None,
         files: Vec::new(),
         end: Some(End { clean: true, reason: "the command ended".to_owned(), exit_code: Some(0), boot_ns: 9_000 }),
     }
