@@ -34,10 +34,17 @@ class Span:
     be set for the record.
     """
 
-    __slots__ = ("_pid", "_working", "args", "declares", "id", "kind", "name", "result", "trace")
+    __slots__ = ("_pid", "_working", "args", "call_id", "declares", "id", "kind", "name", "result", "trace")
 
-    def __init__(self, kind: str, name: Any, args: Any = None, declares: Optional[Mapping[str, Any]] = None) -> None:
-        self.kind, self.name, self.args, self.declares = kind, name, args, declares
+    def __init__(
+        self,
+        kind: str,
+        name: Any,
+        args: Any = None,
+        declares: Optional[Mapping[str, Any]] = None,
+        call_id: Optional[str] = None,
+    ) -> None:
+        self.kind, self.name, self.args, self.declares, self.call_id = kind, name, args, declares, call_id
         self.id = self.trace = ""
         self.result: Any = None
         self._working: Optional[working_for] = None
@@ -70,6 +77,8 @@ class Span:
                 "tid": thread_id(),
                 "boot_ns": boot_ns,
             }
+            if self.call_id is not None:
+                line["call_id"] = text_of(self.call_id)
             if self.args is not None:
                 line["args"] = kept(self.args)
             if self.declares is not None:
@@ -110,3 +119,10 @@ class Span:
         if working is not None:
             working.leave(more=True)
             self.end(error)
+
+
+def adopted(trace: str, identity: str) -> Span:
+    """A span that another process opened, and will end, to work for here."""
+    span = Span("step", "")
+    span.trace, span.id = trace, identity
+    return span
