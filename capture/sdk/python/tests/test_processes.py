@@ -51,7 +51,7 @@ class Processes(unittest.TestCase):
             "pool": "with context.Pool(1) as pool:",
         }
         pieces = {
-            "executor": "pool.submit(len, 'x').result(); assert list(pool.map(len, ['x', 'yy'], chunksize=2)) == [1, 2]",
+            "executor": "pool.submit(len, 'x').result(); assert [*pool.map(len, ['x', 'yy'], chunksize=2)] == [1, 2]",
             "pool": "pool.apply(len, ('x',)); assert pool.map(len, ['x', 'yy'], chunksize=2) == [1, 2]",
         }
         for kind in pools:

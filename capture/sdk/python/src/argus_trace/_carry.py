@@ -1,15 +1,16 @@
 """Carries the current span to wherever Python hands work on: threads, pools, tasks and processes.
 
-It does so by wrapping the few functions through which that happens, when a span opens under a capture and never
+It does so by wrapping the few functions through which that happens, when the first span opens under a capture and never
 otherwise. What they return and raise stays as it was.
 """
 
 import sys
-from typing import Any, Callable, Dict
+from importlib.util import find_spec
+from typing import Any, Callable, Dict, Optional
 
 from . import _loops, _processes, _threads
 
-#: What wraps a module that the agent has imported; none is imported for this, as some are slow to.
+#: What wraps each module. None is imported for this, as some are slow to: what comes later is wrapped as it comes.
 _WRAPPERS: "Dict[str, Callable[[Any], None]]" = {
     "threading": _threads.wrap_threads,
     "concurrent.futures.thread": _threads.wrap_pools,
@@ -21,28 +22,65 @@ _WRAPPERS: "Dict[str, Callable[[Any], None]]" = {
     "os": _processes.wrap_os,
     "subprocess": _processes.wrap_subprocesses,
     "multiprocessing.process": _processes.wrap_processes,
-    "multiprocessing.context": _processes.wrap_process_pools,
+    "multiprocessing.forkserver": _processes.wrap_forkserver,
+    "multiprocessing.pool": _processes.wrap_process_pools,
     "concurrent.futures.process": _processes.wrap_executors,
 }
 
-_waiting = dict(_WRAPPERS)
-_modules_seen = 0
+_installed = False
 
 
 def install() -> None:
     """Wraps what is there to be wrapped; called whenever a span opens."""
-    global _modules_seen
-    modules = sys.modules
+    global _installed
     # Without a lock, which a fork could leave taken: two threads that meet here wrap twice, which does no harm.
-    if len(modules) != _modules_seen:
-        seen = len(modules)
-        for name in [name for name in _waiting if name in modules]:
-            try:
-                _waiting[name](modules[name])
-            except AttributeError:
-                # Another thread is just importing it, or it is of a version that has no such function.
-                continue
-            _waiting.pop(name, None)
-        _modules_seen = seen
-    if "trio" in modules:
-        _loops.follow_trio(modules["trio"])
+    if not _installed:
+        _installed = True
+        for name in _WRAPPERS:
+            _wrap(name)
+        sys.meta_path.insert(0, _Latecomers())
+    if "trio" in sys.modules:
+        _loops.follow_trio(sys.modules["trio"])
+
+
+def _wrap(name: str) -> None:
+    module = sys.modules.get(name)
+    if module is not None:
+        try:
+            _WRAPPERS[name](module)
+        except AttributeError:
+            # It is of a version that has no such function.
+            pass
+
+
+class _Latecomers:
+    """Stands before the finders of modules, and has those that are wrapped loaded by :class:`_Loader`."""
+
+    def __init__(self) -> None:
+        self._waiting = {name for name in _WRAPPERS if name not in sys.modules}
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name not in self._waiting:
+            return None
+        # Taken out first, as the search comes past here again.
+        self._waiting.discard(name)
+        spec = find_spec(name)
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = _Loader(spec.loader)  # type: ignore[assignment]
+        return spec
+
+
+class _Loader:
+    """A module's own loader, after which the module is wrapped."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: Any) -> Optional[Any]:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        # The module shows its own loader from now on.
+        module.__spec__.loader = module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        _wrap(module.__name__)

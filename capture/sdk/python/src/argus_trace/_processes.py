@@ -59,20 +59,6 @@ def wrap_os(module: Any) -> None:
         return replace(path, args, carried_environment(span, None))
 
     module.execv = replaced
-    popen = module.popen
-
-    @functools.wraps(popen)
-    def opened(*args: Any, **kwargs: Any) -> Any:
-        if current.get() is not None and wire.listening:
-            # It imports subprocess only now, which may be the first time.
-            import subprocess  # noqa: F401
-
-            from ._carry import install
-
-            install()
-        return popen(*args, **kwargs)
-
-    module.popen = opened
     for name in ("execve", "posix_spawn", "posix_spawnp"):
         _wrap_starting(module, name, 2)
 
@@ -116,22 +102,27 @@ def wrap_processes(process: Any) -> None:
     process.BaseProcess.start = started
 
 
-def wrap_process_pools(_context: Any) -> None:
-    """multiprocessing.Pool: what it does is done for the span that asked for it; its workers are no span's."""
-    # Wrapped with multiprocessing, which imports these only when a pool, or the server of forks, is made.
-    from multiprocessing import forkserver, pool
+def _detach(owner: Any, name: str) -> None:
+    """What it starts will serve any span, and so is none's itself."""
+    function = getattr(owner, name)
 
-    def detached(owner: Any, name: str) -> None:
-        function = getattr(owner, name)
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        if current.get() is None or not wire.listening:
+            return function(*args, **kwargs)
+        with working_for(None):
+            return function(*args, **kwargs)
 
-        @functools.wraps(function)
-        def called(*args: Any, **kwargs: Any) -> Any:
-            if current.get() is None or not wire.listening:
-                return function(*args, **kwargs)
-            with working_for(None):
-                return function(*args, **kwargs)
+    setattr(owner, name, called)
 
-        setattr(owner, name, called)
+
+def wrap_forkserver(forkserver: Any) -> None:
+    """The process that forks children for every span."""
+    _detach(forkserver.ForkServer, "ensure_running")
+
+
+def wrap_process_pools(pool: Any) -> None:
+    """multiprocessing.Pool: what it does is done for the span that asked for it."""
 
     def carrying(name: str, place: int) -> None:
         function = getattr(pool.Pool, name)
@@ -148,9 +139,7 @@ def wrap_process_pools(_context: Any) -> None:
 
         setattr(pool.Pool, name, called)
 
-    detached(pool.Pool, "__init__")
-    # It forks children for any span, and so is none's itself.
-    detached(forkserver.ForkServer, "ensure_running")
+    _detach(pool.Pool, "__init__")
     for name in ("apply_async", "imap", "imap_unordered"):
         carrying(name, 1)
     # All other ways to map end here; what is carried is the function that maps a whole chunk.
