@@ -13,6 +13,8 @@ export interface Instant {
 
 /** /proc/uptime says boottime in steps of this, rounded down. */
 const STEP = 10_000_000n;
+/** An error that is not worth looking again. */
+const ENOUGH = 100_000n;
 /** Where nothing tells boottime, the error is as good as unbounded: 104 days. */
 const UNKNOWN = BigInt(Number.MAX_SAFE_INTEGER);
 /** By how much the wall clock may leave Node's, in milliseconds, before it is looked at whether the machine slept. */
@@ -36,15 +38,15 @@ function measure(): { offset: bigint; error: bigint } {
     if (seen.boot - seen.after <= 0n && seen.boot + STEP - seen.before >= 0n) return { offset: 0n, error: 0n };
     // Boottime is never behind: this is the uptime of something else, such as a container.
     if (seen.boot < seen.after) return { offset: 0n, error: UNKNOWN };
-    // The next step comes within 10 ms, and at its very instant boottime is a multiple of them.
+    // The next step comes within 10 ms, and at its very instant boottime is a multiple of them. Looked at again where
+    // something came in between.
+    let best = { offset: seen.boot + STEP / 2n - seen.after, error: STEP };
     const deadline = seen.after + 4n * STEP;
-    for (let next = look(); next.after < deadline; seen = next, next = look()) {
-      if (next.boot > seen.boot) {
-        const error = (next.after - seen.before) / 2n;
-        return { offset: next.boot - seen.before - error, error: error + 1n };
-      }
+    for (let next = look(); next.after < deadline && best.error > ENOUGH; seen = next, next = look()) {
+      const error = (next.after - seen.before) / 2n + 1n;
+      if (next.boot > seen.boot && error < best.error) best = { offset: next.boot - seen.before - error, error };
     }
-    return { offset: seen.boot + STEP / 2n - seen.after, error: STEP };
+    return best;
   } catch {
     return { offset: 0n, error: UNKNOWN };
   }

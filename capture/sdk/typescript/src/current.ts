@@ -5,7 +5,7 @@
  * threads: whenever the span that this thread works for changes, a mark says so.
  */
 
-import { AsyncLocalStorage, createHook } from "node:async_hooks";
+import { AsyncLocalStorage, AsyncResource, createHook } from "node:async_hooks";
 import { isMainThread } from "node:worker_threads";
 import { now } from "./clock.js";
 import { wire } from "./wire.js";
@@ -88,6 +88,18 @@ const hook = createHook({
     leave(own);
   },
 });
+
+if (wire.listening) {
+  // From Node 24 on, this changes to the resource's own context only after the hook was called.
+  const scoped: (...args: any[]) => any = AsyncResource.prototype.runInAsyncScope;
+  AsyncResource.prototype.runInAsyncScope = function (fn: any, ...rest: any[]): any {
+    const entered = function (this: unknown, ...args: unknown[]): unknown {
+      if (open > 0) enter(current());
+      return Reflect.apply(fn, this, args);
+    };
+    return Reflect.apply(scoped, this, [entered, ...rest]);
+  };
+}
 
 let open = 0;
 

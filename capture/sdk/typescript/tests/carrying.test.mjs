@@ -34,6 +34,44 @@ test("the announcement is out before the work", async () => {
   assert.deepEqual(lines.map((line) => line.type), ["start", "mark"]);
 });
 
+test("every sort of callback works for the call that asked for it", async () => {
+  const lines = await linesOf(`
+    const { createServer, connect } = require("net");
+    const sorts = {
+      timer: (call) => setTimeout(call, 1),
+      immediate: (call) => setImmediate(call),
+      tick: (call) => process.nextTick(call),
+      microtask: (call) => queueMicrotask(call),
+      promise: (call) => Promise.resolve().then(call),
+      file: (call) => require("fs").readFile("/dev/null", call),
+      program: (call) => require("child_process").execFile("true", call),
+      socket: (call) => {
+        const server = createServer((other) => other.end()).listen(0, () => {
+          connect(server.address().port).on("close", () => { call(); server.close(); }).resume();
+        });
+      },
+    };
+    (async () => {
+      for (const [name, ask] of Object.entries(sorts)) {
+        let other;
+        await argus.span("A", {}, () => new Promise((done) => {
+          // Another call comes in between.
+          argus.span("B", {}, () => new Promise((end) => (other = end)));
+          ask(() => { argus.span(name, {}, () => {}); done(); });
+        }));
+        other();
+      }
+    })();
+  `);
+  const named = new Map(ofType(lines, "start").map((line) => [line.span, line]));
+  const [names] = marked(lines).values();
+  for (const { name, parent } of named.values()) {
+    if (name === "A" || name === "B") continue;
+    assert.deepEqual([name, named.get(parent).name, names[names.indexOf(name) - 1]], [name, "A", "A"]);
+  }
+  assert.equal(named.size, 24);
+});
+
 test("callbacks within callbacks go back to the outer one", async () => {
   const lines = await linesOf(`
     const { AsyncResource } = require("async_hooks");
@@ -49,7 +87,7 @@ test("callbacks within callbacks go back to the outer one", async () => {
   assert.deepEqual([named.C[0].parent, named.D[0].parent], [named.A[0].span, named.B[0].span]);
   const [names] = marked(lines).values();
   const inner = names.indexOf("C");
-  assert.deepEqual(names.slice(inner - 2, inner + 5), ["B", "A", "C", "A", "B", "D", "B"]);
+  assert.deepEqual(names.slice(inner - 1, inner + 5), ["A", "C", "A", "B", "D", "B"]);
 });
 
 test("an error that ends a callback ends its mark", async () => {

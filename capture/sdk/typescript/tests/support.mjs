@@ -1,6 +1,7 @@
 // Runs a small agent in a process of its own, and reads what it sent.
 
 import { execFile } from "node:child_process";
+import { appendFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -17,6 +18,12 @@ export async function inFolder(body) {
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+/** Skips a test, and has `make test` name it at its end. */
+export function skip(context, reason) {
+  if (process.env.ARGUS_SKIPS) appendFileSync(process.env.ARGUS_SKIPS, `${context.name}: ${reason}\n`);
+  context.skip(reason);
 }
 
 /** Runs a program text with the SDK as `argus`; what it prints, and how it ended. */
