@@ -107,11 +107,15 @@ def marked(lines):
 def needs(*packages):
     """Skips a test, with the reason, where a package is not installed; tests/requirements.txt names them all."""
     missing = [package for package in packages if not _installed(package)]
-    reason = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
-    if missing and os.environ.get("ARGUS_SKIPS"):
+    return skip_if(missing, f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed")
+
+
+def skip_if(condition, reason):
+    """Skips a test, and has `make test` name the reason at its end."""
+    if condition and os.environ.get("ARGUS_SKIPS"):
         with open(os.environ["ARGUS_SKIPS"], "a", encoding="utf-8") as skips:
             skips.write(f"tests of the Python SDK: {reason}\n")
-    return unittest.skipIf(missing, reason)
+    return unittest.skipIf(condition, reason)
 
 
 def _installed(package):

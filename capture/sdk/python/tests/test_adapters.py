@@ -191,6 +191,9 @@ asyncio.run(main())
             # Both begin before the first ends; and only where it is asked for.
             model.generate([[HumanMessage("a")], [HumanMessage("b")]], callbacks=[langchain.handler()])
             model.invoke("not followed")
+            # Once, though it is followed twice.
+            assert langchain.install()
+            model.invoke("d", config={"callbacks": [langchain.handler()]})
             assert current.get() is None
             # The reader of a stream works for itself.
             for _ in model.stream("c", config={"callbacks": [langchain.handler()]}):
@@ -198,7 +201,7 @@ asyncio.run(main())
             """,
         )
         starts = of_type(lines, "start")
-        self.assertEqual([line["kind"] for line in starts if line["kind"] == "llm"], ["llm"] * 3)
+        self.assertEqual([line["kind"] for line in starts if line["kind"] == "llm"], ["llm"] * 4)
         self.assertEqual({line["parent"] for line in starts if line["kind"] == "step"}, {None})
         self.assertEqual(len(of_type(lines, "end")), len(starts))
         [names] = marked(lines).values()

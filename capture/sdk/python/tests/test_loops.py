@@ -3,7 +3,7 @@
 import asyncio
 import unittest
 
-from support import lines_of, marked, needs, spans
+from support import lines_of, marked, needs, skip_if, spans
 
 def check(test, program):
     """The program overlaps tasks A and B in one thread, after a first span."""
@@ -18,7 +18,7 @@ def check(test, program):
 
 
 class Loops(unittest.TestCase):
-    @unittest.skipUnless(hasattr(asyncio, "eager_task_factory"), "eager tasks need Python 3.12")
+    @skip_if(not hasattr(asyncio, "eager_task_factory"), "eager tasks need Python 3.12")
     def test_an_eager_task_that_gives_way_leaves_no_mark_behind(self):
         lines = lines_of(
             self,

@@ -12,6 +12,7 @@ from .._wire import wire
 from ._calls import Call, Calls
 
 _installed = False
+_handler: Any = None
 
 
 def install() -> bool:
@@ -35,7 +36,11 @@ def handler() -> Any:
     """A handler to pass as one of a run's `callbacks`, where only some runs are to be followed."""
     from langchain_core.callbacks import BaseCallbackHandler
 
-    return type("ArgusHandler", (_Handler, BaseCallbackHandler), {})()
+    global _handler
+    # The same each time, so that a run that is followed anyway is not followed twice.
+    if _handler is None:
+        _handler = type("ArgusHandler", (_Handler, BaseCallbackHandler), {})()
+    return _handler
 
 
 def _name(serialized: Any, told: Dict[str, Any], otherwise: str) -> str:
