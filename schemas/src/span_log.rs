@@ -38,6 +38,8 @@ pub enum Line {
         span_id: String,
         /// When, CLOCK_BOOTTIME nanoseconds.
         boot_ns: u64,
+        /// How far off `boot_ns` may be, either way.
+        err_ns: u64,
         /// `ok`, `error`, `cancelled`, or the author's word.
         status: Option<String>,
         /// JSON text.
@@ -89,6 +91,14 @@ fn instant(object: &Value, name: &'static str) -> Result<u64, LineError> {
     object.get(name).and_then(Value::as_u64).ok_or(LineError::Field(name))
 }
 
+/// How far off the line's instant may be, either way; a line that does not say so is exact.
+fn error_of(object: &Value) -> Result<u64, LineError> {
+    match object.get("err_ns") {
+        None | Some(Value::Null) => Ok(0),
+        Some(_) => instant(object, "err_ns"),
+    }
+}
+
 fn optional_id(object: &Value, name: &'static str) -> Result<Option<i32>, LineError> {
     match object.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -131,6 +141,7 @@ pub fn parse(line: &str) -> Result<Line, LineError> {
             pid: optional_id(&object, "pid")?,
             tid: optional_id(&object, "tid")?,
             start_boot_ns: instant(&object, "boot_ns")?,
+            start_err_ns: error_of(&object)?,
             args: json_text(&object, "args"),
             declares: json_text(&object, "declares"),
             ..Span::default()
@@ -138,6 +149,7 @@ pub fn parse(line: &str) -> Result<Line, LineError> {
         Some("end") => Ok(Line::End {
             span_id: text(&object, "span")?,
             boot_ns: instant(&object, "boot_ns")?,
+            err_ns: error_of(&object)?,
             status: optional_text(&object, "status")?,
             result: json_text(&object, "result"),
         }),
@@ -230,7 +242,7 @@ impl Assembler {
                 self.by_id.insert(span.span_id.clone(), spans.len());
                 spans.push(*span);
             }
-            Line::End { span_id, boot_ns, status, result } => {
+            Line::End { span_id, boot_ns, err_ns, status, result } => {
                 let Some(span) = self.by_id.get(&span_id).map(|index| &mut spans[*index]) else {
                     return Err("the span that it ends never started");
                 };
@@ -244,6 +256,7 @@ impl Assembler {
                     return Err("the span would end before it started");
                 }
                 span.end_boot_ns = Some(boot_ns);
+                span.end_err_ns = err_ns;
                 span.status = status;
                 span.result = result;
             }
@@ -302,6 +315,16 @@ mod tests {
     }
 
     #[test]
+    fn an_instant_may_be_uncertain() {
+        let start = START.replace("\"boot_ns\":10", "\"boot_ns\":10,\"err_ns\":3");
+        let end = END.replace("\"boot_ns\":20", "\"boot_ns\":20,\"err_ns\":4");
+        let got = assemble(&[(7, &start), (7, &end)]);
+        assert_eq!((got.spans[0].start_err_ns, got.spans[0].end_err_ns), (3, 4));
+        let exact = assemble(&[(7, START), (7, END)]);
+        assert_eq!((exact.spans[0].start_err_ns, exact.spans[0].end_err_ns), (0, 0));
+    }
+
+    #[test]
     fn an_end_from_another_process_is_refused() {
         let got = assemble(&[(7, START), (8, END)]);
         assert_eq!(got.spans[0].end_boot_ns, None);
@@ -319,12 +342,13 @@ mod tests {
             r#"{"v":1,"type":"mark","tid":"x","boot_ns":1}"#,
             r#"{"v":1,"type":"end","boot_ns":20}"#,
             r#"{"v":1,"type":"start","span":"a","name":"n","boot_ns":-5}"#,
+            r#"{"v":1,"type":"start","span":"a","name":"n","boot_ns":5,"err_ns":"x"}"#,
         ];
         let mut lines: Vec<(i32, &str)> = broken.iter().map(|line| (7, *line)).collect();
         lines.push((7, START));
         lines.push((7, END));
         let got = assemble(&lines);
-        assert_eq!(got.counts, SpanLineCounts { received: 10, unreadable: 8 });
+        assert_eq!(got.counts, SpanLineCounts { received: 11, unreadable: 9 });
         assert_eq!(got.spans[0].end_boot_ns, Some(20));
     }
 }

@@ -5,7 +5,7 @@ set -euo pipefail
 
 say() { printf '== %s\n' "$*"; }
 
-# What must be there, as `probe package`; a probe is a command or `lib:` and a pkg-config name.
+# What must be there, as `probe package`; a probe is a command, `lib:` and a pkg-config name, or `py:` and a module.
 build_needs=(
     'clang clang' 'make make' 'cc gcc' 'pkg-config pkg-config' 'python3 python3' 'ip iproute2'
     'lib:libelf libelf-dev' 'lib:zlib zlib1g-dev'
@@ -14,11 +14,13 @@ test_needs=('clang-format clang-format')
 # What only some tests need; without it they are skipped, and named.
 test_wishes=(
     'bwrap bubblewrap' 'chromium chromium' 'qemu-system-x86_64 qemu-system-x86' 'busybox busybox-static' 'cpio cpio'
+    'node nodejs' 'npm npm' 'py:ensurepip python3-venv'
 )
 
 present() {
     case $1 in
     lib:*) pkg-config --exists "${1#lib:}" 2>/dev/null ;;
+    py:*) python3 -c "import ${1#py:}" 2>/dev/null ;;
     *) command -v "$1" >/dev/null ;;
     esac
 }
@@ -75,6 +77,23 @@ if [ "$(uname -s)" = Linux ]; then
             say "$package is not available here; the tests that need it will be skipped"
     done
 fi
+
+# The agent frameworks that the Python SDK is tested against; once, as they take a minute.
+install_frameworks() {
+    # shellcheck source=sdk.sh
+    source "$(dirname "$0")/sdk.sh"
+    [ -x "$sdk_venv/bin/python3" ] && return
+    say 'installing the packages that the Python SDK is tested against, outside this folder'
+    local making=$sdk_venv.$$
+    if python3 -m venv "$making" &&
+        "$making/bin/python3" -m pip install --quiet --disable-pip-version-check -r "$sdk_requirements"; then
+        mv "$making" "$sdk_venv"
+    else
+        rm -rf "$making"
+        say 'they are not available here; the tests that need them will be skipped'
+    fi
+}
+case " $* " in *' test '*) install_frameworks ;; esac
 
 # Rust. The oldest that builds the workspace stands in Cargo.toml.
 wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "$0")/../../Cargo.toml")

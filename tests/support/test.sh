@@ -3,6 +3,8 @@
 set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "$0")/common.sh"
+# shellcheck source=sdk.sh
+source tests/support/sdk.sh
 
 # Tests append to this file what they skip (tests/src/lib.rs, `skip`).
 ARGUS_SKIPS=$(mktemp)
@@ -31,7 +33,24 @@ elif [ $status -ne 0 ]; then
 fi
 
 say 'Python SDK'
-PYTHONPATH=capture/sdk/python/src python3 -m unittest discover -s capture/sdk/python/tests -v
+python=$sdk_venv/bin/python3
+[ -x "$python" ] || python=python3
+PYTHONPATH=capture/sdk/python/src "$python" -m unittest discover -s capture/sdk/python/tests -v
+
+say 'TypeScript SDK'
+# Whether the SDK's compiler, its only dependency, is there or could be installed.
+typescript_sdk() {
+    cd capture/sdk/typescript || return
+    [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --ignore-scripts
+}
+node_major=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\).*/\1/p')
+if [ "${node_major:-0}" -lt 18 ] || ! command -v npm >/dev/null; then
+    skip "the TypeScript SDK: it needs node 18 and npm, and node ${node_major:-(none)} is here"
+elif ! (typescript_sdk); then
+    skip 'the TypeScript SDK: its compiler could not be installed'
+else
+    (cd capture/sdk/typescript && npm run --silent build && npm test --silent)
+fi
 
 # The halves apart, for the reason that the Makefile gives.
 say 'schemas and analyze'

@@ -8,6 +8,8 @@ import sys
 import tempfile
 import textwrap
 import threading
+import unittest
+from importlib import metadata
 
 SOURCE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "src")
 
@@ -100,3 +102,24 @@ def marked(lines):
     for line in of_type(lines, "mark"):
         threads.setdefault((line["pid"], line["tid"]), []).append(names.get(line["span"]))
     return threads
+
+
+def needs(*packages):
+    """Skips a test, with the reason, where a package is not installed; tests/requirements.txt names them all."""
+    missing = [package for package in packages if not _installed(package)]
+    return skip_if(missing, f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed")
+
+
+def skip_if(condition, reason):
+    """Skips a test, and has `make test` name the reason at its end."""
+    if condition and os.environ.get("ARGUS_SKIPS"):
+        with open(os.environ["ARGUS_SKIPS"], "a", encoding="utf-8") as skips:
+            skips.write(f"tests of the Python SDK: {reason}\n")
+    return unittest.skipIf(condition, reason)
+
+
+def _installed(package):
+    try:
+        return bool(metadata.version(package))
+    except metadata.PackageNotFoundError:
+        return False

@@ -178,6 +178,23 @@ class Carrying(unittest.TestCase):
                 rounds = [int(name.split("-")[1]) for name in names[::2] if name.split("-")[0] == number]
                 self.assertEqual(rounds, list(range(50)))
 
+    def test_what_is_imported_within_a_span_is_followed_too(self):
+        lines = lines_of(
+            self,
+            """
+            import sys
+            with argus.tool("A"):
+                assert "concurrent.futures.thread" not in sys.modules
+                from concurrent.futures import ThreadPoolExecutor, thread
+                assert "_Loader" not in repr((thread.__spec__.loader, thread.__loader__))
+                pool = ThreadPoolExecutor(1)
+                pool.submit(lambda: None).result()
+            with argus.tool("B"): pool.submit(lambda: None).result()
+            """,
+        )
+        self.assertIn(["A", None, "B", None], [names[:4] for names in marked(lines).values()])
+        self.assertEqual(len(marked(lines)), 2)
+
     def test_multiprocessing_by_fork(self):
         lines = lines_of(
             self,

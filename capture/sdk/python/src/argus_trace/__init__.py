@@ -8,6 +8,8 @@
     with tool("fetch", args={"url": url}) as span:
         span.result = fetch(url)
 
+``argus_trace.adapters`` has one line for each of some frameworks instead.
+
 Without a capture that listens (``ARGUS_SOCKET`` or ``ARGUS_SPAN_LOG`` in the environment) nothing is done at all.
 Nothing here ever raises into the agent, waits for the capture, or changes what the wrapped code returns or raises.
 """

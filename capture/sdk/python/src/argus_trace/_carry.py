@@ -1,149 +1,86 @@
-"""Carries the current span to wherever Python hands work on: threads, pools, tasks and subprocesses.
+"""Carries the current span to wherever Python hands work on: threads, pools, tasks and processes.
 
 It does so by wrapping the few functions through which that happens, when the first span opens under a capture and never
 otherwise. What they return and raise stays as it was.
 """
 
-import concurrent.futures.thread
-import functools
-import os
-import subprocess
 import sys
-import threading
-from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional
+from importlib.util import find_spec
+from typing import Any, Callable, Dict, Optional
 
-from ._current import current, mark, thread, working_for
-from ._wire import wire
+from . import _loops, _processes, _threads
 
-if TYPE_CHECKING:
-    from ._spans import Span
+#: What wraps each module. None is imported for this, as some are slow to: what comes later is wrapped as it comes.
+_WRAPPERS: "Dict[str, Callable[[Any], None]]" = {
+    "threading": _threads.wrap_threads,
+    "concurrent.futures.thread": _threads.wrap_pools,
+    "anyio.to_thread": _threads.wrap_workers,
+    "trio.to_thread": _threads.wrap_workers,
+    "asyncio.events": _loops.wrap_handles,
+    "asyncio.base_events": _loops.wrap_creation,
+    "uvloop": _loops.wrap_uvloop,
+    "os": _processes.wrap_os,
+    "subprocess": _processes.wrap_subprocesses,
+    "multiprocessing.process": _processes.wrap_processes,
+    "multiprocessing.forkserver": _processes.wrap_forkserver,
+    "multiprocessing.pool": _processes.wrap_process_pools,
+    "concurrent.futures.process": _processes.wrap_executors,
+}
 
 _installed = False
-_tasks_followed = False
 
 
 def install() -> None:
     """Wraps what is there to be wrapped; called whenever a span opens."""
-    global _installed, _tasks_followed
-    # asyncio is slow to import, so that it is wrapped when the agent has. Until a span opens after that, every task has
-    # the span of the thread that runs it, and there is nothing to tell apart.
-    handle = None if _tasks_followed else getattr(sys.modules.get("asyncio.events"), "Handle", None)
+    global _installed
     # Without a lock, which a fork could leave taken: two threads that meet here wrap twice, which does no harm.
     if not _installed:
-        _wrap_threads()
-        _wrap_pools()
-        _wrap_subprocesses()
         _installed = True
-    if handle is not None:
-        _wrap_tasks(handle)
-        _tasks_followed = True
+        for name in _WRAPPERS:
+            _wrap(name)
+        sys.meta_path.insert(0, _Latecomers())
+    if "trio" in sys.modules:
+        _loops.follow_trio(sys.modules["trio"])
 
 
-def _run_for(span: "Span", function: Callable, *args: Any, **kwargs: Any) -> Any:
-    with working_for(span):
-        return function(*args, **kwargs)
-
-
-def _wrap_threads() -> None:
-    start = threading.Thread.start
-
-    @functools.wraps(start)
-    def started(self: threading.Thread) -> None:
-        span = current.get()
-        if span is None or not wire.listening:
-            return start(self)
-        run = self.run
-
-        def run_for() -> None:
-            # Taken off again, as it refers to the thread that it is part of.
-            self.__dict__.pop("run", None)
-            _run_for(span, run)
-
-        self.run = run_for  # type: ignore[method-assign]
-        return start(self)
-
-    threading.Thread.start = started  # type: ignore[method-assign]
-
-
-def _wrap_pools() -> None:
-    submit: Any = concurrent.futures.ThreadPoolExecutor.submit
-
-    @functools.wraps(submit)
-    def submitted(self: Any, fn: Callable, /, *args: Any, **kwargs: Any) -> Any:
-        span = current.get()
-        if span is None or not wire.listening:
-            return submit(self, fn, *args, **kwargs)
-        # The pool may start a thread now, which will serve other spans later: the work has the span, not the thread.
-        token = current.set(None)
+def _wrap(name: str) -> None:
+    module = sys.modules.get(name)
+    if module is not None:
         try:
-            return submit(self, _run_for, span, fn, *args, **kwargs)
-        finally:
-            current.reset(token)
-
-    concurrent.futures.ThreadPoolExecutor.submit = submitted  # type: ignore[method-assign]
-
-
-def _wrap_tasks(handle: Any) -> None:
-    run = handle._run
-
-    @functools.wraps(run)
-    def switched(self: Any) -> Any:
-        # A handle is one step of a task, or one callback, and runs in the context of whoever scheduled it; this
-        # function runs in the context of the loop. Compared here as well as in mark(), as every switch passes here.
-        context = getattr(self, "_context", None)
-        if context is not None:
-            span = context.get(current)
-            if span is not thread.span:
-                held, thread.held = thread.held, None
-                # Back to the same span with nothing between but the loop's own few instructions: no switch to speak of.
-                if held is not None and span is thread.before and wire.take_back(held):
-                    thread.span = span
-                else:
-                    mark(span)
-            elif wire.holding:
-                wire.flush()
-        try:
-            return run(self)
-        finally:
-            # The step may have opened or closed spans in its own context; they do not reach out of it.
-            own = current.get()
-            if own is not thread.span:
-                # Where another handle is ready this is sent together with its mark, or else by it just before it runs.
-                thread.before = thread.span
-                thread.held = mark(own, more=bool(getattr(getattr(self, "_loop", None), "_ready", None)))
-
-    handle._run = switched
+            _WRAPPERS[name](module)
+        except AttributeError:
+            # It is of a version that has no such function.
+            pass
 
 
-#: The place of `env` among Popen's positional arguments.
-_ENV = 10
+class _Latecomers:
+    """Stands before the finders of modules, and has those that are wrapped loaded by :class:`_Loader`."""
+
+    def __init__(self) -> None:
+        self._waiting = {name for name in _WRAPPERS if name not in sys.modules}
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name not in self._waiting:
+            return None
+        # Taken out first, as the search comes past here again.
+        self._waiting.discard(name)
+        spec = find_spec(name)
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = _Loader(spec.loader)  # type: ignore[assignment]
+        return spec
 
 
-def _wrap_subprocesses() -> None:
-    init = subprocess.Popen.__init__
+class _Loader:
+    """A module's own loader, after which the module is wrapped."""
 
-    @functools.wraps(init)
-    def initialised(self: Any, *args: Any, **kwargs: Any) -> None:
-        span = current.get()
-        if span is not None and wire.listening:
-            try:
-                if len(args) > _ENV:
-                    args = (*args[:_ENV], carried_environment(span, args[_ENV]), *args[_ENV + 1 :])
-                else:
-                    kwargs = {**kwargs, "env": carried_environment(span, kwargs.get("env"))}
-            except Exception:
-                # An environment that cannot be copied is Popen's to refuse.
-                pass
-        init(self, *args, **kwargs)
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
 
-    subprocess.Popen.__init__ = initialised  # type: ignore[method-assign]
+    def create_module(self, spec: Any) -> Optional[Any]:
+        return self._loader.create_module(spec)
 
-
-def carried_environment(span: "Span", given: Optional[Mapping]) -> Dict:
-    """A copy of the environment for a subprocess of a span. A carrier that the caller put there itself is left alone;
-    one that merely came along, because this agent is itself a subprocess of a span, is not the caller's."""
-    environment = dict(os.environ if given is None else given)
-    inherited = os.environ.get("TRACEPARENT")
-    if b"TRACEPARENT" not in environment and environment.get("TRACEPARENT") in (None, inherited):
-        environment["TRACEPARENT"] = span.traceparent
-    return environment
+    def exec_module(self, module: Any) -> None:
+        # The module shows its own loader from now on.
+        module.__spec__.loader = module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        _wrap(module.__name__)

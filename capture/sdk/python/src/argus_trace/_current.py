@@ -25,6 +25,9 @@ class _Thread(threading.local):
     before: "Optional[Span]" = None
     held: Optional[Held] = None
     tid: int = 0
+    #: What uvloop's loop itself works for here, and trio's run that is followed.
+    loop: "Optional[Span]" = None
+    trio: Any = None
 
 
 thread = _Thread()

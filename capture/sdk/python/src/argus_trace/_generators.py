@@ -1,19 +1,19 @@
 """Generators as calls: the span is open from the first step to the last, and current only while a step runs."""
 
 import functools
-from typing import Any, AsyncGenerator, Callable, Generator, Optional
+from typing import Any, AsyncGenerator, Callable, Dict, Generator, Optional, Tuple
 
 from ._current import current, working_for
 from ._spans import Span
 
-SpanFor = Callable[[tuple, dict], Span]
+SpanFor = Callable[[Tuple[Any, ...], Dict[str, Any]], Span]
 
 
 def wrapped_generator(function: Callable[..., Any], span_for: SpanFor) -> Callable[..., Any]:
     """The generator function, each of whose generators is a call."""
 
     @functools.wraps(function)
-    def generated(*args: Any, **kwargs: Any) -> Generator:
+    def generated(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         inner = function(*args, **kwargs)
         span = span_for(args, kwargs)
         if not span.start():
@@ -49,7 +49,7 @@ def wrapped_async_generator(function: Callable[..., Any], span_for: SpanFor) -> 
     """As :func:`wrapped_generator`, for asynchronous ones."""
 
     @functools.wraps(function)
-    async def generated(*args: Any, **kwargs: Any) -> AsyncGenerator:
+    async def generated(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         inner = function(*args, **kwargs)
         span = span_for(args, kwargs)
         # Driven by hand even when nobody listens: `async for` would neither send to it nor throw into it.

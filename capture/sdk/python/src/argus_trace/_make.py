@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from typing import Any, Callable, List, Mapping, Optional, TypeVar, overload
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar, overload
 
 from ._current import current
 from ._generators import wrapped_async_generator, wrapped_generator
@@ -15,12 +15,14 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class SpanMaker:
     """A span that is not open yet: decorates a function, or opens as a context manager."""
 
-    def __init__(self, kind: str, name: Any, args: Any, declares: Optional[Mapping[str, Any]]) -> None:
-        self._kind, self._name, self._args, self._declares = kind, name, args, declares
+    def __init__(
+        self, kind: str, name: Any, args: Any, declares: Optional[Mapping[str, Any]], call_id: Optional[str] = None
+    ) -> None:
+        self._kind, self._name, self._args, self._declares, self._call_id = kind, name, args, declares, call_id
         self._open: List[Span] = []
 
     def __enter__(self) -> Span:
-        span = Span(self._kind, self._name or self._kind, self._args, self._declares)
+        span = Span(self._kind, self._name or self._kind, self._args, self._declares, self._call_id)
         self._open.append(span)
         return span.__enter__()
 
@@ -41,11 +43,11 @@ class SpanMaker:
 
     def __call__(self, function: Function) -> Function:
         if isinstance(function, (classmethod, staticmethod)):
-            return type(function)(self(function.__func__))  # type: ignore[return-value]
+            return type(function)(self(function.__func__))
         arguments = _arguments_of(function)
         name = self._name or getattr(function, "__name__", None) or self._kind
 
-        def span_for(args: tuple, kwargs: dict) -> Span:
+        def span_for(args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Span:
             return Span(self._kind, name, arguments(args, kwargs) if self._args is None else self._args, self._declares)
 
         if inspect.isasyncgenfunction(function):
@@ -76,7 +78,7 @@ class SpanMaker:
         return called  # type: ignore[return-value]
 
 
-def _arguments_of(function: Callable) -> Callable[[tuple, dict], Any]:
+def _arguments_of(function: Callable[..., Any]) -> Callable[[Tuple[Any, ...], Dict[str, Any]], Any]:
     """What tells the arguments of a call by name, for the record."""
     try:
         signature = inspect.signature(function)
@@ -84,7 +86,7 @@ def _arguments_of(function: Callable) -> Callable[[tuple, dict], Any]:
         return lambda args, kwargs: {"args": list(args), **kwargs}
     receiver = next(iter(signature.parameters), None)
 
-    def by_name(args: tuple, kwargs: dict) -> Any:
+    def by_name(args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Any:
         try:
             bound = dict(signature.bind(*args, **kwargs).arguments)
         except TypeError:
@@ -97,21 +99,36 @@ def _arguments_of(function: Callable) -> Callable[[tuple, dict], Any]:
     return by_name
 
 
-def _make(kind: str, name: Any, args: Any, declares: Optional[Mapping[str, Any]]) -> Any:
+def _make(
+    kind: str, name: Any, args: Any, declares: Optional[Mapping[str, Any]], call_id: Optional[str] = None
+) -> Any:
     if callable(name) or isinstance(name, (classmethod, staticmethod)):
         return SpanMaker(kind, None, args, declares)(name)
-    return SpanMaker(kind, name, args, declares)
+    return SpanMaker(kind, name, args, declares, call_id)
 
 
 @overload
 def tool(name: Function) -> Function: ...
 @overload
 def tool(
-    name: Optional[str] = None, *, args: Any = None, declares: Optional[Mapping[str, Any]] = None
+    name: Optional[str] = None,
+    *,
+    args: Any = None,
+    declares: Optional[Mapping[str, Any]] = None,
+    call_id: Optional[str] = None,
 ) -> SpanMaker: ...
-def tool(name: Any = None, *, args: Any = None, declares: Optional[Mapping[str, Any]] = None) -> Any:
-    """A tool call: ``@tool``, ``@tool("name", declares={...})`` or ``with tool("name", args={...}) as span:``."""
-    return _make("tool", name, args, declares)
+def tool(
+    name: Any = None,
+    *,
+    args: Any = None,
+    declares: Optional[Mapping[str, Any]] = None,
+    call_id: Optional[str] = None,
+) -> Any:
+    """A tool call: ``@tool``, ``@tool("name", declares={...})`` or ``with tool("name", args={...}) as span:``.
+
+    ``call_id`` is the model's own id of the call, for the block.
+    """
+    return _make("tool", name, args, declares, call_id)
 
 
 @overload

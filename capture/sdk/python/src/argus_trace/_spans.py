@@ -31,15 +31,23 @@ class Span:
     """One call. As a context manager it is open, and current, while the block runs.
 
     ``id`` and ``trace`` are W3C trace context ids, empty without a capture; ``result`` is what the call gave back, to
-    be set for the record.
+    be set for the record, and so is ``status``, where the call does not raise what went wrong.
     """
 
-    __slots__ = ("_pid", "_working", "args", "declares", "id", "kind", "name", "result", "trace")
+    __slots__ = ("_pid", "_working", "args", "call_id", "declares", "id", "kind", "name", "result", "status", "trace")
 
-    def __init__(self, kind: str, name: Any, args: Any = None, declares: Optional[Mapping[str, Any]] = None) -> None:
-        self.kind, self.name, self.args, self.declares = kind, name, args, declares
+    def __init__(
+        self,
+        kind: str,
+        name: Any,
+        args: Any = None,
+        declares: Optional[Mapping[str, Any]] = None,
+        call_id: Optional[str] = None,
+    ) -> None:
+        self.kind, self.name, self.args, self.declares, self.call_id = kind, name, args, declares, call_id
         self.id = self.trace = ""
         self.result: Any = None
+        self.status: Optional[str] = None
         self._working: Optional[working_for] = None
         self._pid = 0
 
@@ -48,13 +56,14 @@ class Span:
         """What hands the span to another process as its ``TRACEPARENT``; empty without a capture."""
         return f"00-{self.trace}-{self.id}-01" if self.id else ""
 
-    def start(self) -> bool:
-        """Opens it, for the mark that follows to make it current; whether anybody listens."""
+    def start(self, above: "Optional[Span]" = None) -> bool:
+        """Opens it, beneath the current span or the given one, for the mark that follows to make it current; whether
+        anybody listens."""
         try:
             if not wire.reachable():
                 return False
             _carry.install()
-            above = current.get()
+            above = above or current.get()
             trace, parent = (above.trace, above.id) if above is not None else _root()
             boot_ns, self._pid = now(), os.getpid()
             identity, self.trace = os.urandom(8).hex(), trace or os.urandom(16).hex()
@@ -70,6 +79,8 @@ class Span:
                 "tid": thread_id(),
                 "boot_ns": boot_ns,
             }
+            if self.call_id is not None:
+                line["call_id"] = text_of(self.call_id)
             if self.args is not None:
                 line["args"] = kept(self.args)
             if self.declares is not None:
@@ -88,9 +99,9 @@ class Span:
             return wire.flush()
         try:
             boot_ns = now()
-            line = {"v": 1, "type": "end", "span": self.id, "boot_ns": boot_ns, "status": _status(error)}
+            line = {"v": 1, "type": "end", "span": self.id, "boot_ns": boot_ns, "status": self.status or _status(error)}
             result = self.result
-            if result is None and line["status"] == "error":
+            if result is None and error is not None and line["status"] == "error":
                 result = {"error": f"{type(error).__name__}: {text_of(error)}"}
             if result is not None:
                 line["result"] = kept(result)
@@ -110,3 +121,10 @@ class Span:
         if working is not None:
             working.leave(more=True)
             self.end(error)
+
+
+def adopted(trace: str, identity: str) -> Span:
+    """A span that another process opened, and will end, to work for here."""
+    span = Span("step", "")
+    span.trace, span.id = trace, identity
+    return span

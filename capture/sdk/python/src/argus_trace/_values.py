@@ -2,7 +2,7 @@
 
 import math
 from itertools import islice
-from typing import Any
+from typing import Any, Dict, List
 
 #: How much of a call's arguments, or of its result, is kept, in characters; a capture is no place for whole documents.
 VALUE_MAX = 16 * 1024
@@ -66,7 +66,7 @@ class _Copy:
     def _members(self, value: Any, depth: int) -> Any:
         # The slice is taken at once, so that another thread that changes the value meanwhile does no harm.
         if isinstance(value, dict):
-            copy: dict = {}
+            copy: Dict[str, Any] = {}
             for name, member in list(islice(value.items(), self._fit())):
                 if self._room <= 0:
                     break
@@ -76,7 +76,7 @@ class _Copy:
             if len(copy) < len(value):
                 copy["..."] = f"(cut; {len(value)} members)"
             return copy
-        copies: list = []
+        copies: List[Any] = []
         for member in list(islice(value, self._fit())):
             if self._room <= 0:
                 break
