@@ -6,6 +6,7 @@
 
 pub mod case;
 pub mod events;
+pub mod import;
 pub mod lines;
 pub mod manifest;
 pub mod report;
