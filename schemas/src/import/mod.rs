@@ -2,7 +2,7 @@
 //!
 //! Every reader is tolerant: what it does not understand is counted, with its reason and the first examples, and never
 //! stops the rest. What comes out are claims, with instants of the wall clock as the log wrote them; [`ClockMap`] turns
-//! them into rows of the spans table.
+//! them into rows of the spans table, and [`merge()`] joins the streams that speak of the same calls.
 //!
 //! Formats drift. Each reader says which versions it knows ([`Format::knows`]); of others it reads what it can.
 
@@ -12,6 +12,7 @@ mod clock;
 mod codex;
 mod gemini;
 mod instant;
+mod merge;
 mod otlp;
 mod otlp_attributes;
 mod otlp_protobuf;
@@ -23,6 +24,7 @@ mod tool_calls;
 
 pub use clock::ClockMap;
 pub use instant::{Interval, written};
+pub use merge::{Difference, Merged, merge};
 pub use otlp::{read_json as read_otlp_json, read_protobuf as read_otlp_protobuf};
 
 use crate::span_log::{Assembler, Received};
