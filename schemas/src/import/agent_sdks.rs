@@ -51,9 +51,9 @@ pub(super) fn read_openai(reader: impl BufRead, imported: &mut Imported) -> io::
                     imported.understood();
                     imported.spans.push(span);
                 }
-                Err(reason) => imported.refuse(reason, at, &object.to_string()),
+                Err(reason) => imported.refuse(reason, at, &object),
             },
-            _ => imported.refuse("neither a trace nor a span", at, &object.to_string()),
+            _ => imported.refuse("neither a trace nor a span", at, &object),
         });
     })?;
     for span in &mut imported.spans {
@@ -123,7 +123,7 @@ pub(super) fn read_langsmith(reader: impl BufRead, imported: &mut Imported) -> i
                     begun.insert(text(&run, "id").unwrap_or_default().to_owned(), imported.spans.len());
                     imported.spans.push(span);
                 }
-                Err(reason) => imported.refuse(reason, at, &run.to_string()),
+                Err(reason) => imported.refuse(reason, at, &run),
             }
         });
     })

@@ -60,12 +60,12 @@ pub(super) fn read(reader: impl BufRead, imported: &mut Imported) -> io::Result<
     source::each_value(reader, imported, &mut |imported, at, line| {
         if let Some(version) = text(&line, "version") {
             let known = version_between(version, (1, 0), (2, 1));
-            imported.versions.insert(version.to_owned(), known);
+            imported.version(version, known);
         }
         match state.line(imported, &line) {
             Ok(true) => imported.understood(),
             Ok(false) => imported.without_calls(),
-            Err(reason) => imported.refuse(&reason, at, &line.to_string()),
+            Err(reason) => imported.refuse(&reason, at, &line),
         }
     })?;
     state.finish(imported);
@@ -247,8 +247,12 @@ impl Reader {
     fn finish(mut self, imported: &mut Imported) {
         for (id, run) in self.runs {
             let call = run.call.as_deref().and_then(|call| self.calls.get(call)).map(|call| &*call);
-            let whole = call.map(|call| (call.first, call.last));
-            let Some((start, end)) = whole.or(run.lines.map(|(first, last)| (first, Some(last)))) else { continue };
+            // What it wrote itself tells better when it ran than the call that started it.
+            let (start, end) = match (run.lines, call) {
+                (Some((first, last)), _) => (first, Some(last)),
+                (None, Some(call)) => call.instants(0),
+                (None, None) => continue,
+            };
             imported.spans.push(ForeignSpan {
                 name: run.name.unwrap_or_else(|| id.clone()),
                 span_id: id,

@@ -91,6 +91,10 @@ impl ClockMap {
                 end = at.both(start.plus(length)).or(end);
             }
         }
+        if let Some(at) = end {
+            let (before, after) = Interval::in_order(start, at);
+            (start, end) = (before, Some(after));
+        }
         let (start_boot_ns, start_err_ns) = start.middle_and_error();
         let (end_boot_ns, end_err_ns) = end.map(Interval::middle_and_error).unzip();
         Span {

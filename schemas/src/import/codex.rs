@@ -63,7 +63,7 @@ pub(super) fn read(reader: impl BufRead, imported: &mut Imported) -> io::Result<
     source::each_value(reader, imported, &mut |imported, at, line| match state.line(imported, &line) {
         Ok(true) => imported.understood(),
         Ok(false) => imported.without_calls(),
-        Err(reason) => imported.refuse(&reason, at, &line.to_string()),
+        Err(reason) => imported.refuse(&reason, at, &line),
     })?;
     state.finish(imported);
     Ok(())
@@ -85,8 +85,8 @@ impl Reader {
         match kind {
             "session_meta" => {
                 if let Some(version) = text(payload, "cli_version") {
-                    let known = version_between(version, (0, 32), (0, 104));
-                    imported.versions.insert(version.to_owned(), known);
+                    let known = version_between(version, (0, 46), (0, 104));
+                    imported.version(version, known);
                 }
                 self.session = self.session.take().or_else(|| text(payload, "id").map(str::to_owned));
                 self.agent = self.agent.take().or_else(|| text(payload, "originator").map(str::to_owned));

@@ -32,7 +32,7 @@ pub(super) fn read(reader: impl BufRead, imported: &mut Imported) -> io::Result<
                     state.message(imported, &format!("{at}, message {}", number + 1), message);
                 }
             }
-            Some(_) => imported.refuse("messages that are no list", at, &value.to_string()),
+            Some(_) => imported.refuse("messages that are no list", at, &value),
             None if text(&value, "projectHash").is_some() => imported.without_calls(),
             None => state.message(imported, at, &value),
         }
@@ -78,11 +78,11 @@ impl Reader {
                 }
                 imported.without_calls();
             }
-            (Some("gemini"), None) => imported.refuse("a message without an instant", place, &message.to_string()),
+            (Some("gemini"), None) => imported.refuse("a message without an instant", place, message),
             (Some(kind), _) => {
-                imported.refuse(&format!("message type `{kind}` is not known"), place, &message.to_string());
+                imported.refuse(&format!("message type `{kind}` is not known"), place, message);
             }
-            (None, _) => imported.refuse("a message without a type", place, &message.to_string()),
+            (None, _) => imported.refuse("a message without a type", place, message),
         }
     }
 
@@ -101,7 +101,7 @@ impl Reader {
         self.seen(at);
         for call in message.get("toolCalls").and_then(Value::as_array).into_iter().flatten() {
             let (Some(call_id), Some(name)) = (text(call, "id"), text(call, "name")) else {
-                imported.doubt("a tool call without id or name", place, &call.to_string());
+                imported.doubt("a tool call without id or name", place, call);
                 continue;
             };
             let begun = begun_by(call_id).filter(|begun| begun.to_ns <= at.to_ns).unwrap_or(at);

@@ -52,6 +52,17 @@ impl Interval {
         Self { from_ns: self.from_ns.saturating_sub(length.to_ns), to_ns: self.to_ns.saturating_sub(length.from_ns) }
     }
 
+    /// A start and an end, each as narrow as it can be because the one is not after the other. Where the end lies wholly
+    /// before the start, both may be anywhere from the one to the other: nobody knows which of them is wrong.
+    pub fn in_order(start: Self, end: Self) -> (Self, Self) {
+        if end.to_ns < start.from_ns {
+            let whole = Self { from_ns: end.from_ns, to_ns: start.to_ns };
+            return (whole, whole);
+        }
+        let start = Self { to_ns: start.to_ns.min(end.to_ns), ..start };
+        (start, Self { from_ns: end.from_ns.max(start.from_ns), ..end })
+    }
+
     /// The start and end of something that took so long and lies between two instants, each as narrow as that allows.
     /// A length that does not fit between them says nothing.
     pub fn inside(first: Self, last: Self, length: Option<Self>) -> (Self, Self) {
@@ -118,6 +129,20 @@ mod tests {
         for bad in ["", "yesterday", "1970-13-01T00:00:00Z", "1969-12-31T23:59:59Z", "99999-01-01T00:00:00Z", "."] {
             check(bad, None);
         }
+    }
+
+    #[test]
+    fn a_start_is_never_after_its_end() {
+        let check = |start: (u64, u64), end: (u64, u64), expected: [(u64, u64); 2]| {
+            let interval = |(from_ns, to_ns)| Interval { from_ns, to_ns };
+            let (start, end) = Interval::in_order(interval(start), interval(end));
+            assert_eq!([(start.from_ns, start.to_ns), (end.from_ns, end.to_ns)], expected);
+            assert!(start.middle_and_error().0 <= end.middle_and_error().0);
+        };
+        check((10, 20), (30, 40), [(10, 20), (30, 40)]);
+        check((10, 35), (30, 40), [(10, 35), (30, 40)]);
+        check((10, 50), (5, 15), [(10, 15), (10, 15)]);
+        check((10, 20), (0, 5), [(0, 20), (0, 20)]);
     }
 
     #[test]

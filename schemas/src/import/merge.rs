@@ -187,11 +187,21 @@ fn join(merged: &mut Merged, groups: Vec<Vec<usize>>) {
         }
         let mut members = members.into_iter();
         let Some(mut strongest) = members.next() else { continue };
+        let mut joined = false;
         for weaker in members {
             if weaker.span_id != strongest.span_id {
                 aliases.insert(weaker.span_id.clone(), strongest.span_id.clone());
             }
             fold(&mut strongest, weaker, &mut merged.differences);
+            joined = true;
+        }
+        if let Some(end) = strongest.end_boot_ns.filter(|_| joined) {
+            // One stream's start and another's end, each narrow, can be out of order within their errors.
+            let start = Interval::around(strongest.start_boot_ns, strongest.start_err_ns);
+            let (start, end) = Interval::in_order(start, Interval::around(end, strongest.end_err_ns));
+            (strongest.start_boot_ns, strongest.start_err_ns) = start.middle_and_error();
+            let (end, error) = end.middle_and_error();
+            (strongest.end_boot_ns, strongest.end_err_ns) = (Some(end), error);
         }
         merged.spans.push(strongest);
     }
@@ -251,10 +261,15 @@ fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
         (_, None) => {}
     }
 
-    for (field, one, other) in [("kind", &kept.kind, &weaker.kind), ("name", &kept.name, &weaker.name)] {
-        if one != other {
-            differ(field, one.clone(), other.clone());
-        }
+    // A log that does not know the name gives the id in its place.
+    let unnamed = |span: &Span| span.name == span.span_id;
+    if unnamed(kept) {
+        kept.name.clone_from(&weaker.name);
+    } else if kept.name != weaker.name && !unnamed(&weaker) {
+        differ("name", kept.name.clone(), weaker.name.clone());
+    }
+    if kept.kind != weaker.kind {
+        differ("kind", kept.kind.clone(), weaker.kind.clone());
     }
     let plain = |one: &str, other: &str| one == other;
     // Every source has ids of its own for what encloses a call; only trace contexts can be compared.

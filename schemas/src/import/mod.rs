@@ -16,6 +16,8 @@ mod merge;
 mod otlp;
 mod otlp_attributes;
 mod otlp_protobuf;
+#[cfg(test)]
+mod real_logs;
 mod settle;
 mod source;
 #[cfg(test)]
@@ -27,10 +29,11 @@ pub use instant::{Interval, written};
 pub use merge::{Difference, Merged, merge};
 pub use otlp::{read_json as read_otlp_json, read_protobuf as read_otlp_protobuf};
 
-use crate::span_log::{Assembler, Received};
+use crate::span_log::{self, Assembler, LineError, Received};
 use crate::spans::Mark;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::io::{self, BufRead};
 
 /// The formats that can be read.
@@ -82,15 +85,18 @@ impl Format {
         Self::ALL.into_iter().find(|format| format.as_str() == text)
     }
 
-    /// Which versions the reader knows, in words.
+    /// Which versions the reader knows, in words. Those that were tried are real logs; the rest is as documented.
     pub const fn knows(self) -> &'static str {
         match self {
-            Format::Otlp => "OTLP 1 in JSON; the GenAI and MCP conventions up to 1.39 with older names, OpenInference",
-            Format::ClaudeCode => "transcripts of Claude Code 1.0 to 2.1",
-            Format::Codex => "rollouts of Codex CLI 0.32 to 0.104",
-            Format::Gemini => "sessions of Gemini CLI 0.8 to 0.20, which do not name their version",
-            Format::OpenAiAgents => "exports of the OpenAI Agents SDK 0.0 to 0.4, which do not name their version",
-            Format::LangSmith => "runs of the LangSmith API, which has no version",
+            Format::Otlp => {
+                "OTLP 1; the GenAI and MCP conventions and their older names, OpenInference, OpenLLMetry, the Vercel AI \
+                 SDK, Claude Code's spans"
+            }
+            Format::ClaudeCode => "transcripts of Claude Code 1.0 to 2.1 (tried: 2.0 and 2.1)",
+            Format::Codex => "rollouts of Codex CLI 0.46 to 0.104 (tried: 0.66 and 0.104)",
+            Format::Gemini => "sessions of Gemini CLI as of December 2025, which do not name their version",
+            Format::OpenAiAgents => "exports of the OpenAI Agents SDK as of 2025, which do not name their version",
+            Format::LangSmith => "runs of the LangSmith interface, which has no version",
             Format::SpanLog => "span log version 1",
         }
     }
@@ -124,11 +130,11 @@ impl Format {
     }
 }
 
-/// The format of a log, by its beginning: a few kilobytes are enough. `None`: none of these.
+/// The format of a log, by its beginning: 64 KiB are enough. `None`: none of these.
 pub fn detect(head: &[u8]) -> Option<Format> {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let of_lines = head.split(|byte| *byte == b'\n').find_map(|line| Format::of(&serde_json::from_slice(line).ok()?));
-    of_lines.or_else(|| Format::of(&serde_json::from_slice(&source::mend(head)?).ok()?))
+    of_lines.or_else(|| Format::of(&serde_json::from_slice(&source::mend(head, source::After::Value)?).ok()?))
 }
 
 /// One span, as a foreign log tells it. The texts mean what they mean in [`crate::spans::Span`].
@@ -147,7 +153,7 @@ pub struct ForeignSpan {
     pub session: Option<String>,
     /// `agent`, `llm`, `tool` or `step`.
     pub kind: String,
-    /// The name of the tool, model or agent.
+    /// The name of the tool, model or agent; the span's id where the log does not tell it.
     pub name: String,
     /// The process, in its own pid namespace.
     pub pid: Option<i32>,
@@ -211,6 +217,11 @@ pub struct Trouble {
 /// How many examples of one trouble are kept, and how much of each.
 const EXAMPLES: usize = 3;
 const EXAMPLE_LENGTH: usize = 160;
+/// How many reasons and versions are told apart, and how long they may be: a log can make up any number of them.
+const REASONS: usize = 64;
+const REASON_LENGTH: usize = 100;
+/// What the rest is counted under.
+const OTHER_REASONS: &str = "other reasons";
 
 /// How the parts of a log fared: lines, messages of a session, spans of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -234,13 +245,23 @@ impl Counts {
     }
 }
 
-/// Where something stands in a log, for people.
-fn note(troubles: &mut BTreeMap<String, Trouble>, reason: &str, at: &str, text: &str) {
-    let trouble = troubles.entry(reason.to_owned()).or_default();
+/// The beginning of a text.
+fn beginning(text: &str, length: usize) -> String {
+    text.chars().take(length).collect()
+}
+
+/// Counts something under its reason, with an example of where it stands.
+fn note(troubles: &mut BTreeMap<String, Trouble>, reason: &str, at: &str, text: impl Display) {
+    let mut reason = beginning(reason, REASON_LENGTH);
+    if troubles.len() >= REASONS && !troubles.contains_key(&reason) {
+        reason = OTHER_REASONS.to_owned();
+    }
+    let trouble = troubles.entry(reason).or_default();
     trouble.count += 1;
     if trouble.examples.len() < EXAMPLES {
-        let text: String = text.chars().take(EXAMPLE_LENGTH).collect();
-        trouble.examples.push(if text.is_empty() { at.to_owned() } else { format!("{at}: {text}") });
+        let text = beginning(&text.to_string(), EXAMPLE_LENGTH);
+        let at = beginning(at, EXAMPLE_LENGTH);
+        trouble.examples.push(if text.is_empty() { at } else { format!("{at}: {text}") });
     }
 }
 
@@ -273,14 +294,21 @@ impl Imported {
     }
 
     /// A part was not understood.
-    fn refuse(&mut self, reason: &str, at: &str, text: &str) {
+    fn refuse(&mut self, reason: &str, at: &str, text: impl Display) {
         self.counts.read += 1;
         note(&mut self.counts.not_understood, reason, at, text);
     }
 
     /// Something is strange about a part that counts as understood.
-    fn doubt(&mut self, reason: &str, at: &str, text: &str) {
+    fn doubt(&mut self, reason: &str, at: &str, text: impl Display) {
         note(&mut self.counts.doubts, reason, at, text);
+    }
+
+    /// The log names the version of the program that wrote it.
+    fn version(&mut self, version: &str, known: bool) {
+        if self.versions.len() < REASONS {
+            self.versions.insert(beginning(version, REASON_LENGTH), known);
+        }
     }
 }
 
@@ -306,14 +334,28 @@ pub fn read(format: Format, reader: impl BufRead) -> io::Result<Imported> {
 /// The span log is read by its own assembler; here it only gains counts of the common shape.
 fn read_span_log(reader: impl BufRead, imported: &mut Imported) -> io::Result<()> {
     let mut assembler = Assembler::new();
-    source::each_line(reader, imported, &mut |imported, _, line| {
-        if !line.trim().is_empty() {
-            imported.understood();
-            assembler.take(&Received { source: "file".to_owned(), line: line.to_owned(), ..Received::default() });
+    source::each_line(reader, imported, &mut |imported, number, line| {
+        if line.trim().is_empty() {
+            return;
+        }
+        // The assembler keeps what it cannot read; a log of nothing else would fill the memory.
+        match span_log::parse(line) {
+            Err(error) => {
+                // Where exactly a line is no JSON differs from line to line, and is no reason of its own.
+                let reason = match &error {
+                    LineError::NotJson(_) => "not a JSON object".to_owned(),
+                    other => other.to_string(),
+                };
+                imported.refuse(&reason, &format!("line {number}"), line);
+            }
+            Ok(_) => {
+                imported.understood();
+                assembler.take(&Received { source: "file".to_owned(), line: line.to_owned(), ..Received::default() });
+            }
         }
     })?;
     let assembled = assembler.finish();
-    for refused in assembled.unreadable.iter().chain(&assembled.refused) {
+    for refused in &assembled.refused {
         imported.counts.understood -= 1;
         note(&mut imported.counts.not_understood, &refused.reason, "a line", &refused.received.line);
     }
@@ -353,3 +395,6 @@ fn version_between(version: &str, from: (u64, u64), to: (u64, u64)) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,7 @@ pub fn read_json(body: &[u8]) -> Imported {
     let mut imported = Imported::default();
     match serde_json::from_slice(body) {
         Ok(value) => request(&mut imported, "the request", &value),
-        Err(error) => imported.refuse(source::fault(&error), "the request", &String::from_utf8_lossy(body)),
+        Err(error) => imported.refuse(source::fault(&error), "the request", String::from_utf8_lossy(body)),
     }
     settle::settle(&mut imported);
     imported
@@ -63,7 +63,7 @@ fn request(imported: &mut Imported, at: &str, value: &Value) {
         if other.into_iter().any(|name| value.get(name).is_some()) || value.as_object().is_some_and(Map::is_empty) {
             imported.without_calls();
         } else {
-            imported.refuse("no OTLP traces", at, &value.to_string());
+            imported.refuse("no OTLP traces", at, value);
         }
         return;
     }
@@ -86,7 +86,7 @@ pub(super) fn versions(imported: &mut Imported, resource: &Map<String, Value>) {
     let text = |name: &str| resource.get(name).and_then(Value::as_str);
     if let (Some(language), Some(version)) = (text("telemetry.sdk.language"), text("telemetry.sdk.version")) {
         let known = super::version_between(version, (1, 0), (2, u64::MAX));
-        imported.versions.insert(format!("OpenTelemetry {language} {version}"), known);
+        imported.version(&format!("OpenTelemetry {language} {version}"), known);
     }
 }
 
@@ -134,7 +134,7 @@ fn attributes(imported: &mut Imported, at: &str, holder: &Value) -> Map<String, 
                 let value = attribute.get("value").map_or(Value::Null, any_value);
                 all.insert(key.to_owned(), value);
             }
-            None => imported.doubt("an attribute without a key", at, &attribute.to_string()),
+            None => imported.doubt("an attribute without a key", at, attribute),
         }
     }
     all

@@ -142,7 +142,7 @@ pub(super) fn request(imported: &mut Imported, body: &[u8]) {
                 let at = format!("{at}, span {}", number + 1);
                 match Span::decode(bytes.as_slice()) {
                     Ok(span) => span.take(imported, &at, &resource),
-                    Err(error) => imported.refuse("a span that cannot be decoded", &at, &error.to_string()),
+                    Err(error) => imported.refuse("a span that cannot be decoded", &at, &error),
                 }
             }
         }
@@ -179,7 +179,7 @@ fn attributes(imported: &mut Imported, at: &str, all: &[Vec<u8>]) -> Map<String,
             Ok(pair) => {
                 decoded.insert(text(&pair.key), pair.value.map_or(Value::Null, AnyValue::json));
             }
-            Err(error) => imported.doubt("an attribute that cannot be decoded", at, &error.to_string()),
+            Err(error) => imported.doubt("an attribute that cannot be decoded", at, &error),
         }
     }
     decoded

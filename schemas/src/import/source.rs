@@ -149,7 +149,7 @@ fn read_document(imported: &mut Imported, document: &str, take: &mut dyn FnMut(&
                     document.lines().take(error.line().saturating_sub(1)).map(|line| line.len() + 1).sum::<usize>();
                 let until = (until + error.column().saturating_sub(1)).clamp(rest, document.len());
                 let sound = &document.as_bytes()[rest..until];
-                if let Some(Ok(value)) = mend(sound).map(|bytes| serde_json::from_slice(&bytes)) {
+                if let Some(Ok(value)) = mend(sound, After::Part).map(|bytes| serde_json::from_slice(&bytes)) {
                     take(imported, "the document, up to where it breaks", value);
                 }
                 return;
@@ -158,8 +158,17 @@ fn read_document(imported: &mut Imported, document: &str, take: &mut dyn FnMut(&
     }
 }
 
-/// The beginning of a JSON text, cut after the last object or list that is whole, and closed. `None`: none is.
-pub(super) fn mend(beginning: &[u8]) -> Option<Vec<u8>> {
+/// What a beginning may be cut after.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    /// A whole object or list, at most as deep as any that a reader takes as a whole: less would look like all of it.
+    Part,
+    /// Any value.
+    Value,
+}
+
+/// The beginning of a JSON text, cut after the last thing that is whole, and closed. `None`: none is.
+pub(super) fn mend(beginning: &[u8], after: After) -> Option<Vec<u8>> {
     let (mut open, mut in_text, mut escaped) = (Vec::new(), false, false);
     let mut whole: Option<(usize, Vec<u8>)> = None;
     for (at, byte) in beginning.iter().enumerate() {
@@ -174,11 +183,11 @@ pub(super) fn mend(beginning: &[u8]) -> Option<Vec<u8>> {
                 if open.pop() != Some(*byte) {
                     break;
                 }
-                // Deeper ones are parts of one that was cut, and would look like all of it.
                 if open.len() <= MENDED_DEPTH {
                     whole = Some((at + 1, open.clone()));
                 }
             }
+            b',' if after == After::Value => whole = Some((at, open.clone())),
             _ => {}
         }
     }
@@ -194,7 +203,7 @@ mod tests {
     use super::*;
 
     fn check_mended(beginning: &str, expected: Option<&str>) {
-        let mended = mend(beginning.as_bytes()).map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
+        let mended = mend(beginning.as_bytes(), After::Part).map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
         assert_eq!(mended.as_deref(), expected, "{beginning}");
     }
 

@@ -23,6 +23,15 @@ impl Call {
         self.first = self.first.max(at);
     }
 
+    /// When it began and ended; without an end, it began some time until `latest_ns`, and may still run.
+    pub fn instants(&self, latest_ns: u64) -> (Interval, Option<Interval>) {
+        let Some(last) = self.last else {
+            return (Interval { to_ns: self.first.to_ns.max(latest_ns), ..self.first }, None);
+        };
+        let (start, end) = Interval::inside(self.first, last, self.length);
+        (start, Some(end))
+    }
+
     /// It had run by this instant already.
     pub fn not_after(&mut self, at: Interval) {
         self.last = Some(self.last.map_or(at, |last| if last.to_ns < at.to_ns { last } else { at }));
@@ -66,20 +75,13 @@ impl Calls {
         self.by_id.get(id).map(|index| &mut self.all[*index])
     }
 
-    /// The spans. A call without an end began some time until the log's end, and may still run.
+    /// The spans.
     pub fn finish(self, imported: &mut Imported) {
         for call in self.all {
-            let latest = Interval { from_ns: call.first.from_ns, to_ns: self.latest_ns.max(call.first.to_ns) };
-            let (start, end) = match call.last {
-                None => (latest, None),
-                Some(last) => {
-                    if last.to_ns < call.first.from_ns {
-                        imported.doubt("a call that ended before it began", &call.span.span_id, &call.span.name);
-                    }
-                    let (start, end) = Interval::inside(call.first, last, call.length);
-                    (start, Some(end))
-                }
-            };
+            if call.last.is_some_and(|last| last.to_ns < call.first.from_ns) {
+                imported.doubt("a call that ended before it began", &call.span.span_id, &call.span.name);
+            }
+            let (start, end) = call.instants(self.latest_ns);
             imported.spans.push(ForeignSpan { start, end, duration: call.length, ..call.span });
         }
     }

@@ -187,8 +187,7 @@ fn merging_loses_nothing_counts_nothing_twice_and_can_be_repeated() {
                 }
                 told[number] = true;
                 let error = random.below(200);
-                let off =
-                    |at: u64, random: &mut Random| (at + random.below(2 * error + 1)).saturating_sub(error).max(0);
+                let off = |at: u64, random: &mut Random| (at + random.below(2 * error + 1)).saturating_sub(error);
                 let at = (off(*start, &mut random), off(*end, &mut random));
                 let mut one = span(source, &format!("{source}:{number}"), at, error);
                 one.call_id = Some(format!("call {number}"));

@@ -66,7 +66,7 @@ fn check(change: impl Fn(&mut Value), expected: Option<&str>, said: &[(&str, u64
     let got = read_all(Format::Otlp, &log);
     let other = EXPECTED.replace("00f067aa0ba902b7", "1111111111111111");
     let mut all: Vec<String> = told(&got, ORIGIN);
-    assert!(all.iter().any(|line| *line == other), "the other span is there: {all:?}");
+    assert!(all.contains(&other), "the other span is there: {all:?}");
     all.retain(|line| *line != other);
     assert_eq!(all, expected.into_iter().collect::<Vec<_>>(), "{log}");
     assert_eq!(troubles(&got), said, "{log}");

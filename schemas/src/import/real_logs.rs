@@ -1,14 +1,19 @@
 //! The readers on logs that real agents wrote. They are other people's and no part of this project: the folder that
 //! holds them is named by `ARGUS_TRANSCRIPTS`, and without it nothing can be checked.
 
-use argus_schemas::import::{ForeignSpan, Format, Imported, detect, read};
+use super::testing::{lines_holding, read_all, survives_changes};
+use super::{ForeignSpan, Format, Imported, detect};
 use std::path::PathBuf;
 
-fn import(name: &str, format: Format) -> Imported {
+fn log(name: &str) -> String {
     let folder = std::env::var_os("ARGUS_TRANSCRIPTS").expect("ARGUS_TRANSCRIPTS names the folder of real logs");
-    let log = std::fs::read(PathBuf::from(folder).join(name)).expect("the log is there");
-    assert_eq!(detect(&log[..log.len().min(8192)]), Some(format), "{name}");
-    read(format, log.as_slice()).expect("memory can be read")
+    std::fs::read_to_string(PathBuf::from(folder).join(name)).expect("the log is there")
+}
+
+fn import(name: &str, format: Format) -> Imported {
+    let log = log(name);
+    assert_eq!(detect(&log.as_bytes()[..log.len().min(8192)]), Some(format), "{name}");
+    read_all(format, log)
 }
 
 /// What is expected of a log.
@@ -132,4 +137,43 @@ fn every_call_of_the_real_logs_is_read() {
     );
     let pids: Vec<_> = import("otlp-agent-traces.json", Format::Otlp).spans.iter().map(|span| span.pid).collect();
     assert_eq!(pids, [Some(18205), Some(18232)]);
+}
+
+#[test]
+#[ignore = "needs ARGUS_TRANSCRIPTS, a folder of real logs"]
+fn any_change_of_a_real_log_costs_only_the_lines_that_it_touches() {
+    for (name, format) in [
+        ("claude-code-2.1-coverage.jsonl", Format::ClaudeCode),
+        ("claude-code-session.jsonl", Format::ClaudeCode),
+        ("codex-0.104-rollout.jsonl", Format::Codex),
+        ("codex-session.jsonl", Format::Codex),
+    ] {
+        let log = log(name);
+        survives_changes(format, &log, &|call| lines_holding(&log, call));
+    }
+}
+
+/// A session is one document, so a change may cost what comes after it; whatever is read is counted once, and of one that
+/// was cut off every message before the cut is read.
+#[test]
+#[ignore = "needs ARGUS_TRANSCRIPTS, a folder of real logs"]
+fn a_real_document_that_is_cut_keeps_what_came_before() {
+    let log = log("gemini-session.json");
+    let whole = read_all(Format::Gemini, &log);
+    let mut kept = 0;
+    for length in (0..log.len()).filter(|length| log.is_char_boundary(*length)).step_by(7) {
+        let got = read_all(Format::Gemini, &log[..length]);
+        for span in whole.spans.iter().filter(|span| span.kind == "tool") {
+            let id = span.call_id.as_deref().expect("a call id");
+            // A message is whole where the next one begins.
+            let after =
+                log.rfind(id).and_then(|at| log[at..].find("\"renderOutputAsMarkdown\"").map(|more| at + more + 100));
+            if after.is_some_and(|after| after < length) {
+                let same = got.spans.iter().any(|one| one.span_id == span.span_id && one.end == span.end);
+                assert!(same, "{length}: {id}");
+                kept += 1;
+            }
+        }
+    }
+    assert!(kept > 1_000, "cuts left calls whole: {kept}");
 }
