@@ -103,13 +103,23 @@ impl Reader {
         }
         let run = self.run(at, place);
         let mut tells = self.answer(line, at, &run);
+        let mut odd = None;
         for block in content.and_then(Value::as_array).into_iter().flatten() {
-            match text(block, "type") {
-                Some("tool_use") => self.begin(imported, block, at, &run)?,
-                Some("tool_result") => self.end(line, block, at)?,
+            let told = match text(block, "type") {
+                Some("tool_use") => self.begin(imported, block, at, &run),
+                Some("tool_result") => self.end(line, block, at),
                 _ => continue,
+            };
+            match told {
+                Ok(()) => tells = true,
+                Err(reason) if odd.is_none() => odd = Some(reason),
+                Err(_) => {}
             }
-            tells = true;
+        }
+        match odd {
+            Some(reason) if !tells => return Err(reason),
+            Some(reason) => imported.doubt(&reason, "a message of several parts", line),
+            None => {}
         }
         Ok(tells)
     }
@@ -224,11 +234,17 @@ impl Reader {
         let data = line.get("data").ok_or("progress without data")?;
         let call = text(line, "parentToolUseID").or_else(|| text(line, "toolUseID"));
         let at = field(line, "timestamp");
-        if let (Some(open), Some(at)) = (call.and_then(|call| self.calls.get(call)), at) {
-            match text(data, "hookEvent") {
-                Some("PreToolUse") => open.not_before(at),
-                Some("PostToolUse" | "PostToolUseFailure") => open.not_after(at),
-                _ => {}
+        if let (Some(at), Some((event, tool))) = (at, text(data, "hookName").and_then(|name| name.split_once(':'))) {
+            let named = ["toolUseID", "parentToolUseID"].into_iter().filter_map(|name| text(line, name));
+            // A subagent's hooks may name the call that started it; they say nothing of when that one ran.
+            let of_tool =
+                named.into_iter().find(|call| self.calls.get(call).is_some_and(|open| open.span.name == tool));
+            if let Some(open) = of_tool.and_then(|call| self.calls.get(call)) {
+                match event {
+                    "PreToolUse" => open.not_before(at),
+                    "PostToolUse" | "PostToolUseFailure" => open.not_after(at),
+                    _ => {}
+                }
             }
         }
         let (Some(agent), Some(message)) = (text(data, "agentId"), present(data, "message")) else { return Ok(false) };

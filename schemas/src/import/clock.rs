@@ -77,6 +77,14 @@ impl ClockMap {
         Interval { from_ns: ns(earliest), to_ns: ns(latest) }
     }
 
+    /// Whether an instant of the wall clock can lie between the first pair and the last: what does not was told of
+    /// another run, or of before and after this one.
+    pub fn covers(&self, real: Interval) -> bool {
+        let boot = self.boot(real);
+        let (Some(first), Some(last)) = (self.stretches.first(), self.stretches.last()) else { return false };
+        i128::from(boot.to_ns) > first.to && i128::from(boot.from_ns) < last.from
+    }
+
     /// A row of the spans table. Its instants are the middles of the intervals in which they lie, and their errors half
     /// the widths: from start less error to end plus error is where the call can have been.
     pub fn span(&self, foreign: &ForeignSpan) -> Span {
@@ -173,6 +181,10 @@ mod tests {
         // Before the machine was started.
         check(&pairs, (HOUR, HOUR), (0, 0));
         assert!(ClockMap::new(&[]).is_none());
+        let map = ClockMap::new(&[pair(HOUR, 5 * HOUR), pair(2 * HOUR, 6 * HOUR)]).expect("pairs");
+        let covers = |real| map.covers(Interval { from_ns: real, to_ns: real + 1_000 });
+        assert_eq!([4, 8].map(|hour| covers(hour * HOUR)), [false, false]);
+        assert!(covers(5 * HOUR + HOUR / 2));
     }
 
     /// A machine whose wall clock is set at random instants, and a capture that takes pairs at others.

@@ -97,7 +97,9 @@ pub(super) fn field(object: &Value, name: &str) -> Option<Interval> {
 pub(super) fn nanoseconds(value: &Value) -> Option<u64> {
     match value {
         Value::String(text) => text.trim().parse().ok(),
-        other => other.as_u64(),
+        // Some write a float, which is good to a quarter of a microsecond.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        other => other.as_u64().or_else(|| other.as_f64().filter(|ns| (0.0..1.8e19).contains(ns)).map(|ns| ns as u64)),
     }
 }
 

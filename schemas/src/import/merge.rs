@@ -12,6 +12,7 @@ use super::instant::Interval;
 use crate::spans::Span;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 
 /// A contradiction between two streams about one call.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,12 +85,12 @@ fn window(span: &Span) -> Interval {
 
 /// Splits a bucket where its members name more than one of something: those that name none then belong to none.
 fn by_name(spans: &[Span], bucket: Vec<usize>, name: impl Fn(&Span) -> Option<&str>) -> Vec<Vec<usize>> {
-    let names: BTreeSet<&str> = bucket.iter().filter_map(|index| name(&spans[*index])).collect();
-    if names.len() < 2 {
-        return vec![bucket];
+    let mut parts: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
+    for index in &bucket {
+        parts.entry(name(&spans[*index])).or_default().push(*index);
     }
-    let of = |wanted: Option<&str>| bucket.iter().copied().filter(|index| name(&spans[*index]) == wanted).collect();
-    names.into_iter().map(Some).chain([None]).map(of).collect()
+    let names = parts.keys().flatten().count();
+    if names < 2 { vec![bucket] } else { parts.into_values().collect() }
 }
 
 type Edges = Vec<(usize, usize)>;
@@ -117,21 +118,55 @@ fn call_buckets(spans: &[Span]) -> Vec<Vec<usize>> {
     buckets.into_values().flat_map(split).filter(|bucket| bucket.len() > 1).collect()
 }
 
+/// The spans of one stream in a bucket, to be asked which of them could have run at the same time as another.
+struct Stream {
+    /// Where each may have begun, in order, with the one of it and those before that may have ended last.
+    begins: Vec<(u64, (u64, usize))>,
+    /// Where each may have ended, in order.
+    ends: Vec<u64>,
+}
+
+impl Stream {
+    fn new(spans: &[Span], members: &[usize]) -> Self {
+        let mut windows: Vec<(Interval, usize)> =
+            members.iter().map(|index| (window(&spans[*index]), *index)).collect();
+        windows.sort_unstable();
+        let mut ends: Vec<u64> = windows.iter().map(|(window, _)| window.to_ns).collect();
+        let begins = windows.iter().scan((0, 0), |last, (window, index)| {
+            *last = (*last).max((window.to_ns, *index));
+            Some((window.from_ns, *last))
+        });
+        let begins = begins.collect();
+        ends.sort_unstable();
+        Self { begins, ends }
+    }
+
+    /// The one that overlaps with a window, if it is the only one.
+    fn only(&self, window: Interval) -> Option<usize> {
+        let begun = self.begins.partition_point(|(from, _)| *from <= window.to_ns);
+        let ended = self.ends.partition_point(|to| *to < window.from_ns);
+        // Whichever of those that had begun ended last is the one that had not ended.
+        (begun - ended == 1).then(|| self.begins[begun - 1].1.1)
+    }
+}
+
 /// Two are one call where each is the only one of its stream that the other can be.
 fn by_call_id(spans: &[Span]) -> Edges {
     let mut edges = Vec::new();
     for bucket in call_buckets(spans) {
-        let only = |of: usize, source: &str| {
-            let mut fitting = bucket.iter().copied().filter(|index| {
-                spans[*index].source == source && window(&spans[*index]).both(window(&spans[of])).is_some()
-            });
-            fitting.next().filter(|_| fitting.next().is_none())
-        };
+        let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for index in &bucket {
+            members.entry(&spans[*index].source).or_default().push(*index);
+        }
+        let streams: BTreeMap<&str, Stream> =
+            members.iter().map(|(source, members)| (*source, Stream::new(spans, members))).collect();
         for one in &bucket {
-            for other in bucket.iter().filter(|other| one < other) {
-                let (of_one, of_other) = (&spans[*one].source, &spans[*other].source);
-                if of_one != of_other && only(*one, of_other) == Some(*other) && only(*other, of_one) == Some(*one) {
-                    edges.push((*one, *other));
+            let of_one = spans[*one].source.as_str();
+            for (_, stream) in streams.range::<str, _>((Bound::Excluded(of_one), Bound::Unbounded)) {
+                let other = stream.only(window(&spans[*one]));
+                let back = other.and_then(|other| streams.get(of_one)?.only(window(&spans[other])));
+                if let Some(other) = other.filter(|_| back == Some(*one)) {
+                    edges.push((*one, other));
                 }
             }
         }
@@ -143,20 +178,20 @@ fn by_call_id(spans: &[Span]) -> Edges {
 /// calls, or somebody else spoke with the id of one.
 fn groups(spans: &[Span], edges: &[(usize, usize)]) -> Vec<Vec<usize>> {
     let mut root: Vec<usize> = (0..spans.len()).collect();
-    let find = |root: &[usize], mut at: usize| {
+    let find = |root: &mut [usize], mut at: usize| {
         while root[at] != at {
+            root[at] = root[root[at]];
             at = root[at];
         }
         at
     };
     for (one, other) in edges {
-        let (one, other) = (find(&root, *one), find(&root, *other));
-        // The lower one is the root, so that no path grows for long.
+        let (one, other) = (find(&mut root, *one), find(&mut root, *other));
         root[one.max(other)] = one.min(other);
     }
     let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for index in 0..spans.len() {
-        groups.entry(find(&root, index)).or_default().push(index);
+        groups.entry(find(&mut root, index)).or_default().push(index);
     }
     let sound = |group: &[usize]| {
         let mut first: HashMap<&str, &Span> = HashMap::new();

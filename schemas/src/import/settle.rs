@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 pub(super) fn settle(imported: &mut Imported) {
     let mut all = std::mem::take(&mut imported.spans);
     let mut first: HashMap<String, usize> = HashMap::new();
+    let mut used: HashMap<String, u64> = HashMap::new();
     let mut kept: Vec<super::ForeignSpan> = Vec::with_capacity(all.len());
     for mut span in all.drain(..) {
         let Some(index) = first.get(&span.span_id) else {
@@ -19,8 +20,15 @@ pub(super) fn settle(imported: &mut Imported) {
             continue;
         }
         imported.doubt("another span with an id that was used already", &span.span_id, &span.name);
-        let unused = (2..).map(|number| format!("{}#{number}", span.span_id)).find(|id| !first.contains_key(id));
-        span.span_id = unused.unwrap_or_default();
+        let number = used.entry(span.span_id.clone()).or_insert(1);
+        loop {
+            *number += 1;
+            let id = format!("{}#{number}", span.span_id);
+            if !first.contains_key(&id) {
+                span.span_id = id;
+                break;
+            }
+        }
         first.insert(span.span_id.clone(), kept.len());
         kept.push(span);
     }
@@ -90,6 +98,16 @@ mod tests {
             &[("a", None), ("a#2", None), ("a#3", None)],
             1,
         );
+    }
+
+    #[test]
+    fn an_id_that_is_used_very_often_takes_little_time() {
+        let names: Vec<String> = (0..50_000).map(|number| number.to_string()).collect();
+        let spans: Vec<_> = names.iter().map(|name| ("a", None, name.as_str())).collect();
+        let ids: Vec<_> =
+            (1..=50_000).map(|number| if number == 1 { "a".to_owned() } else { format!("a#{number}") }).collect();
+        let expected: Vec<_> = ids.iter().map(|id| (id.as_str(), None)).collect();
+        check(&spans, &expected, 49_999);
     }
 
     #[test]

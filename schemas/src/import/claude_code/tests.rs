@@ -80,6 +80,19 @@ fn a_subagent_that_only_the_progress_tells_of_is_read_from_there() {
     );
 }
 
+#[test]
+fn a_hook_of_a_subagent_does_not_narrow_the_call_that_started_it() {
+    let task = |line: &&str| line.contains("toolu_task");
+    let hook = r#"{"type":"progress","data":{"type":"hook_progress","hookEvent":"PreToolUse","hookName":"PreToolUse:Read","command":"x"},"toolUseID":"toolu_read","parentToolUseID":"toolu_task","sessionId":"s1","timestamp":"2026-01-21T06:00:19.000Z"}"#;
+    let without: Vec<&str> = SESSION.lines().filter(task).collect();
+    let with = [without[0], hook, without[1]];
+    let spans = |log: &[&str]| read_all(Format::ClaudeCode, log.join("\n")).spans;
+    assert_eq!(spans(&with), spans(&without));
+    // The same words about the call itself would: two hooks of one Task.
+    let own = hook.replace("PreToolUse:Read", "PreToolUse:Task");
+    assert_ne!(spans(&[without[0], &own, without[1]]), spans(&without));
+}
+
 fn check(log: &str, spans: usize, expected: &[(&str, u64)]) {
     let got = read_all(Format::ClaudeCode, log);
     assert_eq!(troubles(&got), expected, "{log}");
@@ -97,6 +110,9 @@ fn what_is_not_understood_is_counted_by_reason() {
     check(&[call, r#"{"sessionId":"s"}"#].join("\n"), 1, &[("a line without a type", 1)]);
     check(&call.replace("timestamp", "time"), 0, &[("a message without an instant", 1)]);
     check(&call.replace("\"id\":\"t\"", "\"id\":7"), 0, &[("a tool_use without id or name", 1)]);
+    // One odd part costs only itself.
+    let odd = call.replace("[{", r#"[{"type":"tool_use","name":"Odd"},{"#);
+    check(&odd, 1, &[("a tool_use without id or name", 1)]);
     // An id that is used again is another call; the second result is its.
     let again = call.replace("06:00:02", "06:00:05");
     let last = result.replace("06:00:03", "06:00:06");

@@ -253,3 +253,20 @@ fn no_collision_breaks_it() {
         assert_eq!(merge(shuffled), merged, "seed {seed}: the order makes no difference");
     }
 }
+
+/// Some models count their calls from 0 in every turn.
+#[test]
+fn many_calls_with_one_id_are_matched_in_little_time() {
+    let calls = 20_000;
+    let told = |source: &str, error: u64| {
+        (0..calls)
+            .map(|number| span(source, &format!("{source}:{number}"), (number * 100, number * 100 + 50), error))
+            .collect()
+    };
+    let streams: [Vec<Span>; 2] = [told("socket", 0), told("codex", 20)];
+    let merged = merge(streams.concat());
+    assert_eq!((merged.spans.len() as u64, merged.aliases.len() as u64), (calls, calls));
+    // And where each may be any of them.
+    let alike: Vec<Span> = (0..calls).map(|number| span("codex", &format!("codex:{number}"), (0, 50), 0)).collect();
+    assert_eq!(merge([alike, vec![span("socket", SDK, (10, 20), 0)]].concat()).spans.len() as u64, calls + 1);
+}
