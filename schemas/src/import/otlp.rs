@@ -172,16 +172,38 @@ fn any_value(value: &Value) -> Value {
     if object.is_empty() { Value::Null } else { value.clone() }
 }
 
-/// W3C ids are hex; all zeros is none. Another id is the source's own.
+/// W3C ids are hex; all zeros is none. OTLP says so of its JSON too, but protobuf's own printers write base64. Another id
+/// is the source's own.
 fn w3c_id(id: &str, length: usize) -> Option<String> {
-    let id = id.trim().to_ascii_lowercase();
-    if id.is_empty() || id.bytes().all(|byte| byte == b'0') {
+    let id = id.trim();
+    let hex = id.to_ascii_lowercase();
+    if id.bytes().all(|byte| byte == b'0') {
         None
-    } else if super::agent_sdks::is_hex(&id, length) {
-        Some(id)
+    } else if super::agent_sdks::is_hex(&hex, length) {
+        Some(hex)
+    } else if let Some(bytes) = base64(id).filter(|bytes| bytes.len() * 2 == length) {
+        Some(crate::manifest::hex(&bytes)).filter(|_| bytes.iter().any(|byte| *byte != 0))
     } else {
         Some(format!("{}:{id}", Format::Otlp.as_str()))
     }
+}
+
+/// What a text in base64 stands for.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let digits = text.trim_end_matches('=').bytes().map(|byte| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' | b'-' => Some(62),
+        b'/' | b'_' => Some(63),
+        _ => None,
+    });
+    let digits: Vec<u8> = digits.collect::<Option<_>>()?;
+    let bytes_of = |four: &[u8]| {
+        let joined = four.iter().fold(0u32, |joined, digit| joined << 6 | u32::from(*digit)) << (6 * (4 - four.len()));
+        joined.to_be_bytes()[1..four.len()].to_vec()
+    };
+    (digits.len() % 4 != 1).then(|| digits.chunks(4).flat_map(bytes_of).collect())
 }
 
 /// Makes a span of what was sent.

@@ -111,7 +111,21 @@ fn one_odd_attribute_or_span_costs_only_itself() {
     check(|span| span["endTimeUnixNano"] = json!("0"), Some(&EXPECTED.replace("[2000..2000]", "[never]")), &[]);
     check(|span| span["startTimeUnixNano"] = json!("soon"), None, &[("a span without a start", 1)]);
     check(|span| span["spanId"] = json!(""), None, &[("a span without an id", 1)]);
-    check(|span| span["spanId"] = json!("AAAA=="), Some(&EXPECTED.replace("00f067aa0ba902b7", "otlp:aaaa==")), &[]);
+    // Ids as protobuf's own printers write them.
+    check(|span| span["spanId"] = json!("APBnqgupArc="), Some(EXPECTED), &[]);
+    check(
+        |span| span["parentSpanId"] = json!("q83vASNFZ4k="),
+        Some(&EXPECTED.replace("in -", "in abcdef0123456789")),
+        &[],
+    );
+    check(|span| span["parentSpanId"] = json!("AAAAAAAAAAA="), Some(EXPECTED), &[]);
+    for own in ["AAAA==", "Span 7", "7", "APBnqgupArc=APBnqgupArc="] {
+        check(
+            |span| span["spanId"] = json!(own),
+            Some(&EXPECTED.replace("00f067aa0ba902b7", &format!("otlp:{own}"))),
+            &[],
+        );
+    }
     check(|span| *span = json!([]), None, &[("a span without an id", 1)]);
     check(|span| *span = json!(null), None, &[("a span without an id", 1)]);
 }
