@@ -3,6 +3,7 @@
 use crate::clock::boot_ns;
 use crate::error::{Error, Result};
 use crate::rights;
+use argus_schemas::lines::{Line, Lines};
 use argus_schemas::span_log::{Assembled, Assembler, Received};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::PassCred};
@@ -23,48 +24,9 @@ const LINE_MAX: usize = 4 << 20;
 /// How much of a line that is too long stays in the journal.
 const LONG_LINE_KEPT: usize = 64 << 10;
 
-/// Splits a stream into lines, in bounded memory.
-#[derive(Debug, Default)]
-pub struct Lines {
-    partial: Vec<u8>,
-    skipping: bool,
-}
-
-impl Lines {
-    /// Takes the next bytes and hands every line that they complete to `line`.
-    pub fn take(&mut self, mut bytes: &[u8], line: &mut dyn FnMut(String)) {
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-            if !self.skipping {
-                self.partial.extend_from_slice(&bytes[..end]);
-                self.emit(line);
-            }
-            self.skipping = false;
-            self.partial.clear();
-            bytes = &bytes[end + 1..];
-        }
-        if self.skipping {
-            return;
-        }
-        self.partial.extend_from_slice(bytes);
-        if self.partial.len() > LINE_MAX {
-            self.partial.truncate(LONG_LINE_KEPT);
-            self.emit(line);
-            self.partial.clear();
-            self.skipping = true;
-        }
-    }
-
-    /// The stream ended: what came without a line's end is a line too.
-    pub fn finish(&mut self, line: &mut dyn FnMut(String)) {
-        if !self.partial.is_empty() && !self.skipping {
-            self.emit(line);
-        }
-        self.partial.clear();
-    }
-
-    fn emit(&self, line: &mut dyn FnMut(String)) {
-        line(String::from_utf8_lossy(&self.partial).into_owned());
-    }
+/// Lines of the span log, in bounded memory.
+fn lines() -> Lines {
+    Lines::new(LINE_MAX, LONG_LINE_KEPT)
 }
 
 /// The journal on disk and the assembler in memory: both see every line, in the same order.
@@ -144,7 +106,7 @@ impl Receiver {
                     chown(path, Some(uid), Some(gid)).map_err(|e| system("giving the span log away")(e.into()))?;
                 }
                 file.seek(SeekFrom::End(0)).map_err(system("reading the span log"))?;
-                Some(Tail { file, lines: Lines::default() })
+                Some(Tail { file, lines: lines() })
             }
         };
         let stop = Arc::new(AtomicBool::new(false));
@@ -217,7 +179,7 @@ fn receive(
         }
         while let Ok((stream, _)) = listener.accept() {
             if stream.set_nonblocking(true).is_ok() {
-                connections.push(Connection { stream, lines: Lines::default(), author: (None, None) });
+                connections.push(Connection { stream, lines: lines(), author: (None, None) });
             }
         }
         let next = next_journal.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -247,9 +209,12 @@ fn line_to<'a>(
     sink: &'a mut Sink,
     source: &'a str,
     (author_pid, author_uid): (Option<i32>, Option<u32>),
-) -> impl FnMut(String) + 'a {
+) -> impl FnMut(Line) + 'a {
     let boot_ns = boot_ns();
-    move |line| sink.take(&Received { boot_ns, author_pid, author_uid, source: source.to_owned(), line })
+    move |line: Line| {
+        let line = line.text().into_owned();
+        sink.take(&Received { boot_ns, author_pid, author_uid, source: source.to_owned(), line });
+    }
 }
 
 fn end_of(lines: &mut Lines, source: &str, author: (Option<i32>, Option<u32>), sink: &mut Sink) {
@@ -290,41 +255,5 @@ fn drain(connection: &mut Connection, buffer: &mut [u8], sink: &mut Sink) -> boo
 fn drain_file(tail: &mut Tail, buffer: &mut [u8], sink: &mut Sink) {
     while let Ok(length @ 1..) = tail.file.read(buffer) {
         tail.lines.take(&buffer[..length], &mut line_to(sink, "file", (None, None)));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(chunks: &[&[u8]], expected: &[&str]) {
-        let mut lines = Lines::default();
-        let mut got = Vec::new();
-        for chunk in chunks {
-            lines.take(chunk, &mut |line| got.push(line));
-        }
-        lines.finish(&mut |line| got.push(line));
-        assert_eq!(got, expected);
-    }
-
-    #[test]
-    fn lines_survive_any_cutting() {
-        check(&[b"a\nb", b"c\n", b"d"], &["a", "bc", "d"]);
-        check(&[b"\n\n"], &["", ""]);
-        check(&[b"x\0y\xff\n"], &["x\0y\u{fffd}"]);
-    }
-
-    #[test]
-    fn a_line_without_end_takes_bounded_memory_and_costs_only_itself() {
-        let mut lines = Lines::default();
-        let mut got = Vec::new();
-        for _ in 0..100 {
-            lines.take(&[b'x'; 1 << 20], &mut |line| got.push(line));
-            assert!(lines.partial.len() <= LINE_MAX + (1 << 20));
-        }
-        lines.take(b"tail\nnext\n", &mut |line| got.push(line));
-        assert_eq!(got.len(), 2);
-        assert_eq!(got[0].len(), LONG_LINE_KEPT);
-        assert_eq!(got[1], "next");
     }
 }

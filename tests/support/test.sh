@@ -58,6 +58,12 @@ say 'schemas and analyze'
 cargo build --release --locked $ANALYZE
 # shellcheck disable=SC2086
 cargo test --release --locked $ANALYZE
+if [ -n "${ARGUS_TRANSCRIPTS:-}" ]; then
+    # shellcheck disable=SC2086
+    cargo test --release --locked $ANALYZE -- --ignored real_logs
+else
+    skip 'the readers on logs of real agents: ARGUS_TRANSCRIPTS names no folder of them'
+fi
 
 why=$(no_capture_build)
 if [ -z "$why" ]; then

@@ -1,0 +1,135 @@
+//! The logs that were added to a case after it was recorded: read anew, put on the case's clock, and joined with what the
+//! capture received, so that no call is counted twice.
+
+use crate::error::{Error, Result};
+use argus_schemas::case::CaseLayout;
+use argus_schemas::import::{self, ClockMap, Difference, Format, Imported};
+use argus_schemas::imports::Ledger;
+use argus_schemas::manifest::Manifest;
+use argus_schemas::report::{Finding, Severity};
+use argus_schemas::spans::{Mark, Span};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::BufReader;
+
+/// How many lines of what was not understood, and how many differences, a finding lists.
+const LISTED: usize = 10;
+
+/// What the agent said, all streams together.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// The calls.
+    pub spans: Vec<Span>,
+    /// Which of them was current on which thread.
+    pub marks: Vec<Mark>,
+    /// Ids that other streams gave to a call, with the id that it has here.
+    pub aliases: BTreeMap<String, String>,
+}
+
+/// The ledger of a case, if anything was ever added to it.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub fn ledger(layout: &CaseLayout) -> Result<Option<Ledger>> {
+    let path = layout.imports_ledger();
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(Error::Read { path, source }),
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::Ledger { path, reason: error.to_string() })
+}
+
+/// Adds what the imported logs say to what the capture received.
+pub(super) fn join(
+    layout: &CaseLayout,
+    manifest: &Manifest,
+    mut spans: Vec<Span>,
+    mut marks: Vec<Mark>,
+    findings: &mut Vec<Finding>,
+) -> Result<Said> {
+    let clock = ClockMap::new(&manifest.clock_pairs);
+    for log in ledger(layout)?.map(|ledger| ledger.logs).unwrap_or_default() {
+        let Some(format) = Format::from_text(&log.format) else {
+            findings.push(Finding::new(
+                "import-unread",
+                Severity::Medium,
+                format!("The imported log {} is of the format {}, which is not known here", log.name, log.format),
+            ));
+            continue;
+        };
+        let path = layout.root().join(&log.path);
+        let read = |path| import::read(format, BufReader::new(File::open(path)?));
+        let imported = match read(&path) {
+            Ok(imported) => imported,
+            Err(error) => {
+                findings.push(Finding::new(
+                    "import-unread",
+                    Severity::High,
+                    format!("The imported log {} cannot be read: {error}", log.path),
+                ));
+                continue;
+            }
+        };
+        findings.extend(not_understood(&log.name, &imported));
+        if let Some(clock) = &clock {
+            spans.extend(imported.spans.iter().map(|span| clock.span(span)));
+        }
+        spans.extend(imported.boot_spans);
+        marks.extend(imported.marks);
+    }
+    let merged = import::merge(spans);
+    findings.extend(differing(&merged.differences, &merged.spans));
+    let (mut spans, aliases) = (merged.spans, merged.aliases);
+    let known = |id: &mut Option<String>| {
+        if let Some(known) = id.as_ref().and_then(|id| aliases.get(id)) {
+            *id = Some(known.clone());
+        }
+    };
+    spans.iter_mut().for_each(|span| known(&mut span.parent_id));
+    marks.iter_mut().for_each(|mark| known(&mut mark.span_id));
+    Ok(Said { spans, marks, aliases })
+}
+
+fn not_understood(name: &str, imported: &Imported) -> Option<Finding> {
+    let counts = &imported.counts;
+    let strange: Vec<&String> = imported.versions.iter().filter(|(_, known)| !**known).map(|(text, _)| text).collect();
+    if counts.lost() == 0 && counts.doubts.is_empty() && strange.is_empty() {
+        return None;
+    }
+    let mut finding = Finding::new(
+        "import-not-understood",
+        Severity::Low,
+        format!("Of the imported log {name}, {} of {} parts were not understood", counts.lost(), counts.read),
+    );
+    for (reason, trouble) in counts.not_understood.iter().chain(&counts.doubts).take(LISTED) {
+        let example = trouble.examples.first().map(|example| format!("; {example}")).unwrap_or_default();
+        finding.details.push(format!("{} times: {reason}{example}.", trouble.count));
+    }
+    finding.details.extend(strange.iter().map(|version| format!("The version {version} is not known to the reader.")));
+    finding.details.push("They are kept in the case as they were; calls that they tell of may be missing here.".to_owned());
+    Some(finding)
+}
+
+/// Where two streams contradict each other about one call, with both sides.
+fn differing<'a>(differences: &'a [Difference], spans: &'a [Span]) -> impl Iterator<Item = Finding> + 'a {
+    let mut by_span: BTreeMap<&str, Vec<&Difference>> = BTreeMap::new();
+    for difference in differences {
+        by_span.entry(&difference.span_id).or_default().push(difference);
+    }
+    by_span.into_iter().map(|(span_id, differences)| {
+        let name = spans.iter().find(|span| span.span_id == span_id).map(|span| span.name.clone());
+        let shown = name.clone().unwrap_or_else(|| span_id.to_owned());
+        let mut finding = Finding::new(
+            "streams-differ",
+            Severity::Medium,
+            format!("Two logs of the agent contradict each other about `{shown}`"),
+        );
+        finding.details.extend(differences.iter().take(LISTED).map(|one| {
+            format!("{}: {} says {}, and {} says {}.", one.field, one.kept.1, one.kept.0, one.other.1, one.other.0)
+        }));
+        finding.details.push("The first of each is used here: its provenance is the stronger one.".to_owned());
+        (finding.span_id, finding.span_name) = (Some(span_id.to_owned()), name);
+        finding
+    })
+}

@@ -1,0 +1,376 @@
+//! Several streams may tell of one call: an SDK, OTLP, a hook, a transcript. They become one span, so that no call is
+//! counted twice and none competes with itself for what the kernel saw.
+//!
+//! Two spans are one call where they have the same span id (and no two trace ids), or where the model's id of the call
+//! and the tool's name are the same, no two sessions are named, and both could have run at the same time. What one stream
+//! tells twice under different ids are two calls: ids of calls are used again by some.
+//!
+//! The strongest provenance gives the span its id and fields; weaker ones fill what it leaves open and narrow its
+//! instants. Where they contradict each other, that is a [`Difference`].
+
+use super::instant::Interval;
+use crate::spans::Span;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+
+/// A contradiction between two streams about one call.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Difference {
+    /// The span that the call became.
+    pub span_id: String,
+    /// The column; `start_boot_ns` and `end_boot_ns` are shown with their errors.
+    pub field: &'static str,
+    /// What was kept, and from which source.
+    pub kept: (String, String),
+    /// What was not, and from which source.
+    pub other: (String, String),
+}
+
+/// The calls of all streams.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// In order of their start.
+    pub spans: Vec<Span>,
+    /// Sorted.
+    pub differences: Vec<Difference>,
+    /// Ids of spans that became part of another, with that one's id: trace contexts and marks may name them.
+    pub aliases: BTreeMap<String, String>,
+}
+
+/// Joins what tells of the same call. The order of the spans makes no difference, and merging what was merged changes
+/// nothing.
+pub fn merge(spans: Vec<Span>) -> Merged {
+    let mut merged = Merged { spans, ..Merged::default() };
+    loop {
+        let before = merged.spans.len();
+        merged.spans.sort_by_cached_key(|span| (span.start_boot_ns, span.span_id.clone(), canonical(span)));
+        for edges in [by_span_id, by_call_id] {
+            let groups = groups(&merged.spans, &edges(&merged.spans));
+            join(&mut merged, groups);
+        }
+        if merged.spans.len() == before {
+            break;
+        }
+    }
+    told_apart(&mut merged);
+    merged.differences.sort();
+    merged.differences.dedup();
+    merged
+}
+
+/// A text that differs where anything does.
+fn canonical(span: &Span) -> String {
+    format!("{span:?}")
+}
+
+/// How far a span's provenance goes, weakest first.
+fn strength(span: &Span) -> u8 {
+    match span.source.as_str() {
+        "hook" => 3,
+        "otlp" if span.received_boot_ns.is_some() => 4,
+        // Whatever else came with the kernel's word for who sent it.
+        _ if span.author_pid.is_some() => 5,
+        "socket" | "file" => 2,
+        _ => 1,
+    }
+}
+
+/// Where a span can have been, its instants' errors counted in.
+fn window(span: &Span) -> Interval {
+    let from_ns = span.start_boot_ns.saturating_sub(span.start_err_ns);
+    let to_ns = span.end_boot_ns.map_or(u64::MAX, |end| end.saturating_add(span.end_err_ns));
+    Interval { from_ns, to_ns: to_ns.max(from_ns) }
+}
+
+/// Splits a bucket where its members name more than one of something: those that name none then belong to none.
+fn by_name(spans: &[Span], bucket: Vec<usize>, name: impl Fn(&Span) -> Option<&str>) -> Vec<Vec<usize>> {
+    let mut parts: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
+    for index in &bucket {
+        parts.entry(name(&spans[*index])).or_default().push(*index);
+    }
+    let names = parts.keys().flatten().count();
+    if names < 2 { vec![bucket] } else { parts.into_values().collect() }
+}
+
+type Edges = Vec<(usize, usize)>;
+
+fn by_span_id(spans: &[Span]) -> Edges {
+    let mut buckets: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, span) in spans.iter().enumerate() {
+        buckets.entry(&span.span_id).or_default().push(index);
+    }
+    let parts = buckets.into_values().flat_map(|bucket| by_name(spans, bucket, |span| span.trace_id.as_deref()));
+    parts.flat_map(|part| part.windows(2).map(|two| (two[0], two[1])).collect::<Vec<_>>()).collect()
+}
+
+/// Tool calls with the same id and name, by session.
+fn call_buckets(spans: &[Span]) -> Vec<Vec<usize>> {
+    let mut buckets: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+    for (index, span) in spans.iter().enumerate() {
+        if let Some(call) = span.call_id.as_deref().filter(|_| span.kind == "tool") {
+            // `mcp__SERVER__TOOL` is what agents call the TOOL of a server.
+            let name = span.name.rsplit("__").next().unwrap_or(&span.name);
+            buckets.entry((call, name)).or_default().push(index);
+        }
+    }
+    let split = |bucket| by_name(spans, bucket, |span| span.session.as_deref());
+    buckets.into_values().flat_map(split).filter(|bucket| bucket.len() > 1).collect()
+}
+
+/// The spans of one stream in a bucket, to be asked which of them could have run at the same time as another.
+struct Stream {
+    /// Where each may have begun, in order, with the one of it and those before that may have ended last.
+    begins: Vec<(u64, (u64, usize))>,
+    /// Where each may have ended, in order.
+    ends: Vec<u64>,
+}
+
+impl Stream {
+    fn new(spans: &[Span], members: &[usize]) -> Self {
+        let mut windows: Vec<(Interval, usize)> =
+            members.iter().map(|index| (window(&spans[*index]), *index)).collect();
+        windows.sort_unstable();
+        let mut ends: Vec<u64> = windows.iter().map(|(window, _)| window.to_ns).collect();
+        let begins = windows.iter().scan((0, 0), |last, (window, index)| {
+            *last = (*last).max((window.to_ns, *index));
+            Some((window.from_ns, *last))
+        });
+        let begins = begins.collect();
+        ends.sort_unstable();
+        Self { begins, ends }
+    }
+
+    /// The one that overlaps with a window, if it is the only one.
+    fn only(&self, window: Interval) -> Option<usize> {
+        let begun = self.begins.partition_point(|(from, _)| *from <= window.to_ns);
+        let ended = self.ends.partition_point(|to| *to < window.from_ns);
+        // Whichever of those that had begun ended last is the one that had not ended.
+        (begun - ended == 1).then(|| self.begins[begun - 1].1.1)
+    }
+}
+
+/// Two are one call where each is the only one of its stream that the other can be.
+fn by_call_id(spans: &[Span]) -> Edges {
+    let mut edges = Vec::new();
+    for bucket in call_buckets(spans) {
+        let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for index in &bucket {
+            members.entry(&spans[*index].source).or_default().push(*index);
+        }
+        let streams: BTreeMap<&str, Stream> =
+            members.iter().map(|(source, members)| (*source, Stream::new(spans, members))).collect();
+        for one in &bucket {
+            let of_one = spans[*one].source.as_str();
+            for (_, stream) in streams.range::<str, _>((Bound::Excluded(of_one), Bound::Unbounded)) {
+                let other = stream.only(window(&spans[*one]));
+                let back = other.and_then(|other| streams.get(of_one)?.only(window(&spans[other])));
+                if let Some(other) = other.filter(|_| back == Some(*one)) {
+                    edges.push((*one, other));
+                }
+            }
+        }
+    }
+    edges
+}
+
+/// The connected groups. One that holds two spans of one stream that are not the same is taken apart again: either two
+/// calls, or somebody else spoke with the id of one.
+fn groups(spans: &[Span], edges: &[(usize, usize)]) -> Vec<Vec<usize>> {
+    let mut root: Vec<usize> = (0..spans.len()).collect();
+    let find = |root: &mut [usize], mut at: usize| {
+        while root[at] != at {
+            root[at] = root[root[at]];
+            at = root[at];
+        }
+        at
+    };
+    for (one, other) in edges {
+        let (one, other) = (find(&mut root, *one), find(&mut root, *other));
+        root[one.max(other)] = one.min(other);
+    }
+    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for index in 0..spans.len() {
+        groups.entry(find(&mut root, index)).or_default().push(index);
+    }
+    let sound = |group: &[usize]| {
+        let mut first: HashMap<&str, &Span> = HashMap::new();
+        group.iter().map(|index| &spans[*index]).all(|span| {
+            let before = first.entry(&span.source).or_insert(span);
+            before.span_id == span.span_id
+                && (before.author_pid, before.author_uid) == (span.author_pid, span.author_uid)
+        })
+    };
+    let apart = |group: Vec<usize>| match sound(&group) {
+        true => vec![group],
+        false => group.into_iter().map(|index| vec![index]).collect(),
+    };
+    groups.into_values().flat_map(apart).collect()
+}
+
+/// Makes one span of every group.
+fn join(merged: &mut Merged, groups: Vec<Vec<usize>>) {
+    let mut all: Vec<Option<Span>> = std::mem::take(&mut merged.spans).into_iter().map(Some).collect();
+    let mut aliases = BTreeMap::new();
+    for group in groups {
+        let mut members: Vec<Span> = group.into_iter().filter_map(|index| all[index].take()).collect();
+        members.sort_by_cached_key(|span| (u8::MAX - strength(span), canonical(span)));
+        let ids: Vec<String> = members.iter().map(|span| span.span_id.clone()).collect();
+        for span in &mut members {
+            // One stream may nest what another tells as one.
+            span.parent_id = span.parent_id.take().filter(|parent| !ids.contains(parent));
+        }
+        let mut members = members.into_iter();
+        let Some(mut strongest) = members.next() else { continue };
+        let mut joined = false;
+        for weaker in members {
+            if weaker.span_id != strongest.span_id {
+                aliases.insert(weaker.span_id.clone(), strongest.span_id.clone());
+            }
+            fold(&mut strongest, weaker, &mut merged.differences);
+            joined = true;
+        }
+        if let Some(end) = strongest.end_boot_ns.filter(|_| joined) {
+            // One stream's start and another's end, each narrow, can be out of order within their errors.
+            let start = Interval::around(strongest.start_boot_ns, strongest.start_err_ns);
+            let (start, end) = Interval::in_order(start, Interval::around(end, strongest.end_err_ns));
+            (strongest.start_boot_ns, strongest.start_err_ns) = start.middle_and_error();
+            let (end, error) = end.middle_and_error();
+            (strongest.end_boot_ns, strongest.end_err_ns) = (Some(end), error);
+        }
+        merged.spans.push(strongest);
+    }
+    let alive: BTreeSet<String> = merged.spans.iter().map(|span| span.span_id.clone()).collect();
+    aliases.retain(|absorbed, _| !alive.contains(absorbed));
+    let now = |id: &mut String| {
+        if let Some(kept) = aliases.get(id) {
+            id.clone_from(kept);
+        }
+    };
+    merged.spans.iter_mut().filter_map(|span| span.parent_id.as_mut()).for_each(now);
+    merged.aliases.values_mut().for_each(now);
+    merged.differences.iter_mut().for_each(|difference| now(&mut difference.span_id));
+    merged.aliases.extend(aliases);
+}
+
+/// Adds what a weaker stream tells.
+fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
+    let (id, source) = (kept.span_id.clone(), kept.source.clone());
+    let mut differ = |field, one: String, other: String| {
+        differences.push(Difference {
+            span_id: id.clone(),
+            field,
+            kept: (one, source.clone()),
+            other: (other, weaker.source.clone()),
+        });
+    };
+    // Somebody else, as the kernel says, may not tell when this call was.
+    let other_author = kept.author_pid.is_some() && weaker.author_pid.is_some() && kept.author_pid != weaker.author_pid;
+    let around = |at: u64, error: u64| Interval::around(at, error);
+    let shown = |at: u64, error: u64| format!("{at} +- {error}");
+
+    let (one, other) =
+        (around(kept.start_boot_ns, kept.start_err_ns), around(weaker.start_boot_ns, weaker.start_err_ns));
+    match one.both(other) {
+        Some(both) if !other_author => (kept.start_boot_ns, kept.start_err_ns) = both.middle_and_error(),
+        Some(_) => {}
+        None => differ(
+            "start_boot_ns",
+            shown(kept.start_boot_ns, kept.start_err_ns),
+            shown(weaker.start_boot_ns, weaker.start_err_ns),
+        ),
+    }
+    match (kept.end_boot_ns, weaker.end_boot_ns) {
+        (Some(one), Some(other)) => match around(one, kept.end_err_ns).both(around(other, weaker.end_err_ns)) {
+            Some(both) if !other_author => {
+                let (end, error) = both.middle_and_error();
+                (kept.end_boot_ns, kept.end_err_ns) = (Some(end), error);
+            }
+            Some(_) => {}
+            None => differ("end_boot_ns", shown(one, kept.end_err_ns), shown(other, weaker.end_err_ns)),
+        },
+        (None, Some(end)) if !other_author && end.saturating_add(weaker.end_err_ns) >= window(kept).from_ns => {
+            (kept.end_boot_ns, kept.end_err_ns) = (Some(end), weaker.end_err_ns);
+        }
+        (None, Some(end)) => differ("end_boot_ns", "never".to_owned(), shown(end, weaker.end_err_ns)),
+        (_, None) => {}
+    }
+
+    // A log that does not know the name gives the id in its place.
+    let unnamed = |span: &Span| span.name == span.span_id;
+    if unnamed(kept) {
+        kept.name.clone_from(&weaker.name);
+    } else if kept.name != weaker.name && !unnamed(&weaker) {
+        differ("name", kept.name.clone(), weaker.name.clone());
+    }
+    if kept.kind != weaker.kind {
+        differ("kind", kept.kind.clone(), weaker.kind.clone());
+    }
+    let plain = |one: &str, other: &str| one == other;
+    // Every source has ids of its own for what encloses a call; only trace contexts can be compared.
+    let parents = |one: &str, other: &str| {
+        one == other || !(super::agent_sdks::is_hex(one, 16) && super::agent_sdks::is_hex(other, 16))
+    };
+    let mut fill = |field, kept: &mut Option<String>, weaker: Option<String>, same: &dyn Fn(&str, &str) -> bool| match (
+        kept.as_deref(),
+        weaker,
+    ) {
+        (None, weaker) => *kept = weaker,
+        (Some(one), Some(other)) if !same(one, &other) => differ(field, one.to_owned(), other),
+        _ => {}
+    };
+    fill("trace_id", &mut kept.trace_id, weaker.trace_id, &plain);
+    fill("parent_id", &mut kept.parent_id, weaker.parent_id, &parents);
+    fill("call_id", &mut kept.call_id, weaker.call_id, &plain);
+    fill("session", &mut kept.session, weaker.session, &plain);
+    fill("status", &mut kept.status, weaker.status, &plain);
+    fill("args", &mut kept.args, weaker.args, &same_json);
+    fill("result", &mut kept.result, weaker.result, &same_json);
+    fill("declares", &mut kept.declares, weaker.declares, &same_json);
+    match (kept.pid, weaker.pid) {
+        (None, pid) => (kept.pid, kept.tid) = (pid, weaker.tid),
+        (Some(one), Some(other)) if one != other => differ("pid", one.to_string(), other.to_string()),
+        (Some(_), pid) => kept.tid = kept.tid.or(weaker.tid.filter(|_| pid.is_some())),
+    }
+    if kept.author_pid.is_none() {
+        (kept.author_pid, kept.author_uid) = (weaker.author_pid, weaker.author_uid);
+    }
+    kept.received_boot_ns = match (kept.received_boot_ns, weaker.received_boot_ns) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+}
+
+/// Whether two JSON texts say the same, or would if one were the text of the other.
+fn same_json(one: &str, other: &str) -> bool {
+    let parse = |text: &str| {
+        let value = serde_json::from_str::<Value>(text).ok()?;
+        Some(match &value {
+            Value::String(inner) => serde_json::from_str(inner).unwrap_or(value),
+            _ => value,
+        })
+    };
+    one == other || matches!((parse(one), parse(other)), (Some(one), Some(other)) if one == other)
+}
+
+/// What two streams tell under one id of a call, each once, but at times that cannot be the same.
+fn told_apart(merged: &mut Merged) {
+    for bucket in call_buckets(&merged.spans) {
+        let [one, other] = bucket.as_slice() else { continue };
+        let (one, other) = (&merged.spans[*one], &merged.spans[*other]);
+        if one.source == other.source || window(one).both(window(other)).is_some() {
+            continue;
+        }
+        let (kept, weaker) = if strength(one) >= strength(other) { (one, other) } else { (other, one) };
+        let shown = |span: &Span| (format!("{} +- {}", span.start_boot_ns, span.start_err_ns), span.source.clone());
+        merged.differences.push(Difference {
+            span_id: kept.span_id.clone(),
+            field: "start_boot_ns",
+            kept: shown(kept),
+            other: shown(weaker),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

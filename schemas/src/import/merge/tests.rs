@@ -1,0 +1,272 @@
+use super::*;
+use crate::import::testing::Random;
+
+/// A call that the model named `c1`, as one stream tells it.
+fn span(source: &str, id: &str, (start, end): (u64, u64), error: u64) -> Span {
+    Span {
+        span_id: id.to_owned(),
+        call_id: Some("c1".to_owned()),
+        kind: "tool".to_owned(),
+        name: "ls".to_owned(),
+        start_boot_ns: start,
+        end_boot_ns: Some(end),
+        start_err_ns: error,
+        end_err_ns: error,
+        source: source.to_owned(),
+        author_pid: matches!(source, "socket" | "hook").then_some(7),
+        author_uid: matches!(source, "socket" | "hook").then_some(1000),
+        received_boot_ns: matches!(source, "socket" | "hook").then_some(end),
+        ..Span::default()
+    }
+}
+
+const SDK: &str = "00f067aa0ba902b7";
+
+/// Each span of the result as `id source start..end`, each difference as `field kept/other`.
+fn shown(merged: &Merged) -> (Vec<String>, Vec<String>) {
+    let spans = merged.spans.iter().map(|span| {
+        let window = window(span);
+        format!("{} {} {}..{}", span.span_id, span.source, window.from_ns, window.to_ns)
+    });
+    let differences = merged.differences.iter().map(|it| format!("{} {}/{}", it.field, it.kept.0, it.other.0));
+    (spans.collect(), differences.collect())
+}
+
+#[track_caller]
+fn check(spans: &[Span], expected: &[&str], differences: &[&str]) {
+    let merged = merge(spans.to_vec());
+    assert_eq!(shown(&merged), (to_vec(expected), to_vec(differences)));
+    // Whatever the order in which they came.
+    let mut random = Random::new(spans.len() as u64);
+    for _ in 0..20 {
+        let mut shuffled = spans.to_vec();
+        for at in (1..shuffled.len()).rev() {
+            shuffled.swap(at, random.index(at + 1));
+        }
+        assert_eq!(merge(shuffled), merged);
+    }
+}
+
+fn to_vec(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn streams_that_tell_of_one_call_become_one_span() {
+    let sdk = span("socket", SDK, (100, 200), 0);
+    let transcript = span("claude-code", "claude-code:c1", (150, 150), 100);
+    check(&[sdk.clone(), transcript.clone()], &["00f067aa0ba902b7 socket 100..200"], &[]);
+    let otlp = span("otlp", SDK, (101, 199), 5);
+    check(&[transcript, sdk, otlp.clone()], &["00f067aa0ba902b7 socket 100..200"], &[]);
+    // An exporter that tries again sends the same twice.
+    check(&[otlp.clone(), otlp], &["00f067aa0ba902b7 otlp 96..204"], &[]);
+}
+
+#[test]
+fn the_strongest_provenance_gives_the_id_whatever_it_is() {
+    let strongest_first = ["socket", "otlp", "hook", "file", "codex"];
+    for (at, weaker) in strongest_first.iter().enumerate().skip(1) {
+        let stronger = strongest_first[at - 1];
+        let mut spans = [span(stronger, "a", (100, 200), 10), span(weaker, "b", (100, 200), 0)];
+        for span in spans.iter_mut().filter(|span| span.source == "otlp") {
+            span.received_boot_ns = Some(300);
+        }
+        // Narrower instants count, whoever tells them.
+        check(&spans, &[&format!("a {stronger} 100..200")], &[]);
+        assert_eq!(merge(spans.to_vec()).aliases, BTreeMap::from([("b".to_owned(), "a".to_owned())]));
+    }
+}
+
+#[test]
+fn what_is_not_surely_one_call_stays_two() {
+    let sdk = span("socket", SDK, (100, 200), 0);
+    let two = |change: &dyn Fn(&mut Span)| {
+        let mut other = span("codex", "codex:c1", (120, 180), 10);
+        change(&mut other);
+        merge(vec![sdk.clone(), other]).spans.len()
+    };
+    assert_eq!(two(&|_| {}), 1);
+    assert_eq!(two(&|span| span.name = "mcp__files__ls".to_owned()), 1);
+    assert_eq!(two(&|span| span.name = "rm".to_owned()), 2);
+    assert_eq!(two(&|span| span.call_id = Some("c2".to_owned())), 2);
+    assert_eq!(two(&|span| span.call_id = None), 2);
+    assert_eq!(two(&|span| span.source = "socket".to_owned()), 2);
+    assert_eq!(two(&|span| (span.start_boot_ns, span.end_boot_ns) = (300, Some(400))), 2);
+    let in_session =
+        |name: &str, id: &str, source: &str| Span { session: Some(name.to_owned()), ..span(source, id, (100, 200), 0) };
+    let (one, other) = (in_session("s1", "a", "socket"), in_session("s2", "b", "codex"));
+    let without = span("otlp", "c", (100, 200), 0);
+    assert_eq!(merge(vec![one.clone(), other.clone()]).spans.len(), 2);
+    assert_eq!(merge(vec![one.clone(), other, without.clone()]).spans.len(), 3);
+    assert_eq!(merge(vec![one, without]).spans.len(), 1);
+    let of_trace = |trace: &str, source: &str| Span {
+        trace_id: Some(trace.repeat(16)),
+        call_id: None,
+        ..span(source, SDK, (100, 200), 0)
+    };
+    assert_eq!(merge(vec![of_trace("ab", "socket"), of_trace("ab", "otlp")]).spans.len(), 1);
+    assert_eq!(merge(vec![of_trace("ab", "socket"), of_trace("cd", "otlp")]).spans.len(), 2);
+}
+
+#[test]
+fn an_id_that_is_used_again_is_matched_by_time() {
+    let sdk = [span("socket", "a", (100, 200), 0), span("socket", "b", (1_000, 1_100), 0)];
+    let transcript = [span("codex", "codex:c1", (150, 150), 60), span("codex", "codex:c1#2", (1_050, 1_050), 60)];
+    let all = [sdk.as_slice(), &transcript].concat();
+    check(&all, &["a socket 100..200", "b socket 1000..1100"], &[]);
+    // Where both could be either, neither is.
+    let wide = [span("codex", "codex:c1", (600, 600), 600), span("codex", "codex:c1#2", (600, 600), 599)];
+    assert_eq!(merge([sdk.as_slice(), &wide].concat()).spans.len(), 4);
+}
+
+#[test]
+fn contradictions_are_kept_with_both_sides() {
+    let mut sdk = span("socket", SDK, (100, 200), 0);
+    sdk.status = Some("ok".to_owned());
+    sdk.args = Some(r#"{"path":"/","all":true}"#.to_owned());
+    let mut otlp = span("otlp", SDK, (150, 250), 10);
+    otlp.status = Some("error".to_owned());
+    otlp.args = Some(r#""{\"all\": true, \"path\": \"/\"}""#.to_owned());
+    otlp.result = Some("\"x\"".to_owned());
+    let said = ["end_boot_ns 200 +- 0/250 +- 10", "start_boot_ns 100 +- 0/150 +- 10", "status ok/error"];
+    check(&[sdk.clone(), otlp.clone()], &["00f067aa0ba902b7 socket 100..200"], &said);
+    let merged = merge(vec![sdk.clone(), otlp.clone()]);
+    assert_eq!(merged.spans[0].result.as_deref(), Some("\"x\""), "what is missing is filled in");
+    assert_eq!(merged.differences[0].other.1, "otlp");
+    otlp.args = Some("{}".to_owned());
+    assert!(shown(&merge(vec![sdk, otlp])).1.iter().any(|line| line.starts_with("args ")));
+    // The same call, told at two times that cannot both be: not joined, and said.
+    let (one, other) = (span("socket", "a", (100, 200), 0), span("codex", "b", (300, 400), 0));
+    check(&[one, other], &["a socket 100..200", "b codex 300..400"], &["start_boot_ns 100 +- 0/300 +- 0"]);
+}
+
+#[test]
+fn nobody_else_tells_when_a_call_was_or_takes_its_id() {
+    let sdk = span("socket", SDK, (100, 200), 10);
+    let forged = Span { author_pid: Some(99), ..span("socket", SDK, (140, 150), 0) };
+    let merged = merge(vec![sdk.clone(), forged]);
+    assert_eq!(merged.spans.len(), 2, "both stay, for the analyser to name");
+    let proxy = Span { author_pid: Some(99), ..span("mcp", "b", (105, 195), 0) };
+    let merged = merge(vec![sdk, proxy]);
+    assert_eq!(merged.spans.len(), 1);
+    assert_eq!((window(&merged.spans[0]).from_ns, window(&merged.spans[0]).to_ns), (90, 210));
+}
+
+#[test]
+fn what_encloses_follows_the_id_that_was_kept() {
+    let sdk = span("socket", SDK, (100, 200), 0);
+    let transcript = span("claude-code", "claude-code:c1", (150, 150), 100);
+    let mut agent = span("claude-code", "claude-code:agent:a", (150, 150), 40);
+    (agent.kind, agent.call_id, agent.parent_id) = ("agent".to_owned(), None, Some("claude-code:c1".to_owned()));
+    let merged = merge(vec![agent, transcript, sdk]);
+    let agent = merged.spans.iter().find(|span| span.kind == "agent").expect("the agent");
+    assert_eq!(agent.parent_id.as_deref(), Some(SDK));
+    // One stream nests two spans that another tells as one.
+    let inner = Span { parent_id: Some(SDK.to_owned()), ..span("otlp", "1111111111111111", (110, 190), 0) };
+    let merged = merge(vec![span("socket", SDK, (100, 200), 0), inner]);
+    assert_eq!((merged.spans.len(), merged.spans[0].parent_id.clone()), (1, None));
+}
+
+/// Random streams of one run: each tells some of the calls, in its own words.
+#[test]
+fn merging_loses_nothing_counts_nothing_twice_and_can_be_repeated() {
+    for seed in 0..300 {
+        let mut random = Random::new(seed);
+        let calls: Vec<(u64, u64)> = (0..1 + random.below(12))
+            .map(|_| {
+                let start = random.below(10_000);
+                (start, start + random.below(2_000))
+            })
+            .collect();
+        let mut told = vec![false; calls.len()];
+        let mut spans = Vec::new();
+        for source in ["socket", "otlp", "hook", "claude-code"] {
+            for (number, (start, end)) in calls.iter().enumerate() {
+                if random.below(3) == 0 {
+                    continue;
+                }
+                told[number] = true;
+                let error = random.below(200);
+                let off = |at: u64, random: &mut Random| (at + random.below(2 * error + 1)).saturating_sub(error);
+                let at = (off(*start, &mut random), off(*end, &mut random));
+                let mut one = span(source, &format!("{source}:{number}"), at, error);
+                one.call_id = Some(format!("call {number}"));
+                one.session = (random.below(2) == 0).then(|| "s".to_owned());
+                spans.push(one);
+            }
+        }
+        let merged = merge(spans.clone());
+        let calls: BTreeSet<_> = merged.spans.iter().map(|span| span.call_id.clone()).collect();
+        assert_eq!(calls.len(), told.iter().filter(|told| **told).count(), "seed {seed}: every call is there");
+        assert_eq!(merged.spans.len(), calls.len(), "seed {seed}: once");
+        assert!(merged.differences.is_empty(), "seed {seed}: {:?}", merged.differences);
+        for span in &spans {
+            let id = merged.aliases.get(&span.span_id).unwrap_or(&span.span_id);
+            assert!(merged.spans.iter().any(|kept| kept.span_id == *id), "seed {seed}: {id} can be found");
+        }
+        let again = merge(merged.spans.clone());
+        assert_eq!((again.spans, again.aliases.len()), (merged.spans.clone(), 0), "seed {seed}");
+        for at in (1..spans.len()).rev() {
+            spans.swap(at, random.index(at + 1));
+        }
+        assert_eq!(merge(spans), merged, "seed {seed}: the order makes no difference");
+    }
+}
+
+/// Spans whose ids, names, sessions and times collide at random: less is certain, and the same holds.
+#[test]
+fn no_collision_breaks_it() {
+    for seed in 0..2_000 {
+        let mut random = Random::new(seed);
+        let spans: Vec<Span> = (0..random.below(10))
+            .map(|_| {
+                let source = ["socket", "otlp", "hook", "codex"][random.index(4)];
+                let start = random.below(50);
+                let mut one = span(
+                    source,
+                    &format!("id{}", random.below(6)),
+                    (start, start + random.below(50)),
+                    random.below(20),
+                );
+                one.call_id = (random.below(4) > 0).then(|| format!("c{}", random.below(2)));
+                one.name = ["ls", "rm"][random.index(2)].to_owned();
+                one.session = [None, Some("s1".to_owned()), Some("s2".to_owned())][random.index(3)].clone();
+                one.trace_id = [None, None, Some("t1".to_owned())][random.index(3)].clone();
+                one.parent_id = (random.below(2) == 0).then(|| format!("id{}", random.below(6)));
+                one.author_pid = [None, Some(1), Some(2)][random.index(3)];
+                one.end_boot_ns = one.end_boot_ns.filter(|_| random.below(4) > 0);
+                one
+            })
+            .collect();
+        let merged = merge(spans.clone());
+        let ids = |spans: &[Span]| spans.iter().map(|span| span.span_id.clone()).collect::<BTreeSet<_>>();
+        for id in ids(&spans) {
+            let now = merged.aliases.get(&id).unwrap_or(&id);
+            assert!(ids(&merged.spans).contains(now), "seed {seed}: {id} can be found");
+        }
+        let again = merge(merged.spans.clone());
+        assert_eq!(again.spans, merged.spans, "seed {seed}");
+        let mut shuffled = spans;
+        for at in (1..shuffled.len()).rev() {
+            shuffled.swap(at, random.index(at + 1));
+        }
+        assert_eq!(merge(shuffled), merged, "seed {seed}: the order makes no difference");
+    }
+}
+
+/// Some models count their calls from 0 in every turn.
+#[test]
+fn many_calls_with_one_id_are_matched_in_little_time() {
+    let calls = 20_000;
+    let told = |source: &str, error: u64| {
+        (0..calls)
+            .map(|number| span(source, &format!("{source}:{number}"), (number * 100, number * 100 + 50), error))
+            .collect()
+    };
+    let streams: [Vec<Span>; 2] = [told("socket", 0), told("codex", 20)];
+    let merged = merge(streams.concat());
+    assert_eq!((merged.spans.len() as u64, merged.aliases.len() as u64), (calls, calls));
+    // And where each may be any of them.
+    let alike: Vec<Span> = (0..calls).map(|number| span("codex", &format!("codex:{number}"), (0, 50), 0)).collect();
+    assert_eq!(merge([alike, vec![span("socket", SDK, (10, 20), 0)]].concat()).spans.len() as u64, calls + 1);
+}
