@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::commands::{attribute, baseline, policy, report, timeline, tools, tree, verify};
+use crate::commands::{attribute, baseline, import, policy, report, timeline, tools, tree, verify};
 use clap::{Parser, Subcommand};
 
 /// Rebuilds what an agent's tool calls did from a case that argus-capture recorded. Needs no root and no Linux.
@@ -30,6 +30,8 @@ pub enum Command {
     Tree(tree::Arguments),
     /// Write the verdict of every event as a Parquet table.
     Attribute(attribute::Arguments),
+    /// Add an agent's log that was recorded elsewhere to a case.
+    Import(import::Arguments),
     /// Check that the case is still what the capture wrote.
     Verify(verify::Arguments),
     /// Learn what is normal for each tool, and check a case against it.
@@ -50,6 +52,7 @@ impl Command {
             Command::Tools(arguments) => tools::run(&arguments),
             Command::Tree(arguments) => tree::run(&arguments),
             Command::Attribute(arguments) => attribute::run(&arguments),
+            Command::Import(arguments) => import::run(&arguments),
             Command::Verify(arguments) => verify::run(&arguments),
             Command::Baseline(arguments) => baseline::run(&arguments),
             Command::Policy(arguments) => policy::run(&arguments),

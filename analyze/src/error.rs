@@ -39,6 +39,27 @@ pub enum Error {
         #[source]
         source: SignatureError,
     },
+    /// What lists the imported logs is not of the known shape.
+    #[error("{path} is no list of imported logs: {reason}")]
+    #[diagnostic(help(
+        "the file was cut off or changed; without the folder `imports` the case is as the capture left it"
+    ))]
+    Ledger {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        reason: String,
+    },
+    /// A log is in no format that is known.
+    #[error("{path} is no log that can be imported")]
+    #[diagnostic(help(
+        "known are OTLP's JSON, Claude Code transcripts, Codex rollouts, Gemini sessions, exports of the OpenAI Agents SDK \
+         and of LangSmith, and Argus's span log; --format names one of them"
+    ))]
+    UnknownLog {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is no manifest.
     #[error("{path} is not a case: it has no manifest.json")]
     #[diagnostic(help("name the folder that `argus-capture run -o` wrote, usually NAME.argus"))]

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::load;
-use crate::load::imports::ledger;
+use crate::load::imports::{ledger, may_run_during};
 use argus_schemas::case::CaseLayout;
 use argus_schemas::import::{self, ClockMap, Format, Imported};
 use argus_schemas::imports::Ledger;
@@ -85,16 +85,9 @@ fn detect(file: &Path) -> std::io::Result<Option<Format>> {
 /// How many calls may have run while the case was recorded. None means that it is another run's log.
 fn within(imported: &Imported, manifest: &Manifest) -> u64 {
     let Some(clock) = ClockMap::new(&manifest.clock_pairs) else { return 0 };
-    let from = manifest.clock_pairs.first().map_or(0, |pair| pair.boot_ns);
-    let to = manifest.end.as_ref().map_or(u64::MAX, |end| end.boot_ns);
     let foreign = imported.spans.iter().map(|span| clock.span(span));
-    let overlaps = |start: u64, end: Option<u64>| start <= to && end.is_none_or(|end| end >= from);
     let spans = foreign.chain(imported.boot_spans.iter().cloned());
-    let during = spans.filter(|span| {
-        let end = span.end_boot_ns.map(|end| end.saturating_add(span.end_err_ns));
-        overlaps(span.start_boot_ns.saturating_sub(span.start_err_ns), end)
-    });
-    during.count() as u64
+    spans.filter(|span| may_run_during(span, manifest)).count() as u64
 }
 
 fn create(path: &Path) -> std::io::Result<File> {

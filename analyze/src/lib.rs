@@ -7,6 +7,7 @@ pub mod commands;
 pub mod effects;
 pub mod error;
 pub mod forest;
+pub mod import;
 pub mod judge;
 pub mod load;
 pub mod names;

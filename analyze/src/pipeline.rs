@@ -28,8 +28,7 @@ pub struct Analysis {
 pub fn analyse(path: &Path) -> Result<Analysis> {
     let case = load(path)?;
     let (forest, mut findings) = forest::build(&case.events, &case.manifest)?;
-    let (verdicts, contradictions) =
-        attribute::attribute(&case.events, &forest, &case.spans, &case.marks, &case.manifest)?;
+    let (verdicts, contradictions) = attribute::attribute(&case.events, &forest, &case.said, &case.manifest)?;
     findings.extend(contradictions);
     findings.splice(0..0, case.findings.iter().cloned());
     let origin = judge::origin(&case.manifest);
@@ -38,7 +37,7 @@ pub fn analyse(path: &Path) -> Result<Analysis> {
         name: &case.name,
         manifest: &case.manifest,
         manifest_sha256: &case.manifest_sha256,
-        spans: &case.spans,
+        spans: &case.said.spans,
         refused: &case.refused,
         unreadable: &case.unreadable,
         effects: &effects::collect(&named, &verdicts, origin)?,

@@ -54,12 +54,18 @@ pub fn verify(path: &Path, signers: Option<&Path>) -> Result<Verification> {
     let mut checks =
         vec![files(&layout, &manifest)?, chained(&manifest), strangers(&layout, &manifest)?, ended(&manifest)];
     checks.extend([signature(&layout, &manifest, signers)?, undisturbed(&manifest)]);
+    checks.extend(imported(&layout, &manifest_sha256)?);
     match load::load(path) {
         Ok(case) => {
             checks.push(check(
                 "schema",
                 Vec::new(),
-                format!("{} events, {} spans, {} marks", case.event_count, case.spans.len(), case.marks.len()),
+                format!(
+                    "{} events, {} spans, {} marks",
+                    case.event_count,
+                    case.said.spans.len(),
+                    case.said.marks.len()
+                ),
             ));
             checks.push(rows(&layout, &manifest)?);
             checks.push(unique(&case.events)?);
@@ -146,7 +152,12 @@ fn chained(manifest: &Manifest) -> Check {
 fn strangers(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
     // The room kept for the last manifest goes with a clean end; after that it is a stranger too.
     let clean = manifest.end.as_ref().is_some_and(|end| end.clean);
-    let known: BTreeSet<&str> = manifest.files.iter().map(|entry| entry.path.as_str()).collect();
+    let mut known: BTreeSet<&str> = manifest.files.iter().map(|entry| entry.path.as_str()).collect();
+    let ledger = load::imports::ledger(layout)?;
+    if let Some(ledger) = &ledger {
+        known.extend(ledger.logs.iter().map(|log| log.path.as_str()));
+        known.insert("imports/ledger.json");
+    }
     let mut found = Vec::new();
     beneath(layout.root(), &mut found)?;
     let mut problems: Vec<String> = found
@@ -186,6 +197,31 @@ fn ended(manifest: &Manifest) -> Check {
         None => vec!["the capture never ended: it was killed, or still runs".to_owned()],
     };
     check("clean end", problem, manifest.end.as_ref().map(|end| end.reason.clone()).unwrap_or_default())
+}
+
+/// Logs that were added afterwards: no part of what the capture wrote, and listed by themselves.
+fn imported(layout: &CaseLayout, manifest_sha256: &str) -> Result<Option<Check>> {
+    let Some(ledger) = load::imports::ledger(layout)? else { return Ok(None) };
+    let mut problems = Vec::new();
+    if ledger.manifest_sha256 != manifest_sha256 {
+        problems.push("the logs were added to another manifest than this one".to_owned());
+    }
+    if let Some(log) = ledger.broken_at() {
+        problems.push(format!("the chain breaks at {}: an entry was changed, added, removed or moved", log.path));
+    }
+    for log in &ledger.logs {
+        match File::open(layout.root().join(&log.path)).and_then(sha256_of) {
+            Ok((hash, _)) if hash == log.sha256 => {}
+            Ok(_) => problems.push(format!("{} was changed since it was added", log.path)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                problems.push(format!("{} is missing", log.path));
+            }
+            Err(source) => return Err(Error::Read { path: layout.root().join(&log.path), source }),
+        }
+    }
+    let names: Vec<String> = ledger.logs.iter().map(|log| format!("{} ({})", log.name, log.format)).collect();
+    let otherwise = format!("added after the capture, and unchanged since: {}", names.join(", "));
+    Ok(Some(check("imports", problems, otherwise)))
 }
 
 fn undisturbed(manifest: &Manifest) -> Check {

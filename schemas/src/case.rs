@@ -61,6 +61,21 @@ impl CaseLayout {
         self.root.join(Self::SPAN_JOURNAL)
     }
 
+    /// The folder of logs that were added after the capture: see [`crate::imports`].
+    pub fn imports(&self) -> PathBuf {
+        self.root.join("imports")
+    }
+
+    /// What lists them.
+    pub fn imports_ledger(&self) -> PathBuf {
+        self.imports().join("ledger.json")
+    }
+
+    /// The path in the case of the `number`-th of them, counted from 1.
+    pub fn import(number: usize) -> String {
+        format!("imports/{number:06}.log")
+    }
+
     /// The path in the case of the `number`-th file of a table (`events`, `spans`, `marks`), counted from 1. Numbers are left out where small files were
     /// replaced by one.
     pub fn segment(table: &str, number: u32) -> String {

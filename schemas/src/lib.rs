@@ -7,6 +7,7 @@
 pub mod case;
 pub mod events;
 pub mod import;
+pub mod imports;
 pub mod lines;
 pub mod manifest;
 pub mod report;

@@ -192,6 +192,15 @@ impl<'a> Claims<'a> {
         (claims, findings.into_iter().flatten().collect())
     }
 
+    /// Other ids of spans, with those that they have here: a trace context may name either.
+    pub fn also_known(&mut self, aliases: &'a BTreeMap<String, String>) {
+        for (alias, id) in aliases {
+            if let Some(index) = self.by_id.get(id.as_str()).copied() {
+                self.by_id.entry(alias).or_insert(index);
+            }
+        }
+    }
+
     /// A span.
     pub fn span(&self, index: usize) -> &'a Span {
         &self.spans[index]

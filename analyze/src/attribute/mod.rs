@@ -19,9 +19,9 @@ pub mod walk;
 
 use crate::error::Result;
 use crate::forest::Forest;
+use crate::load::Said;
 use argus_schemas::manifest::Manifest;
 use argus_schemas::report::Finding;
-use argus_schemas::spans::{Mark, Span};
 use claims::Claims;
 use polars::prelude::{DataFrame, LazyFrame};
 
@@ -32,11 +32,11 @@ use polars::prelude::{DataFrame, LazyFrame};
 pub fn attribute(
     events: &LazyFrame,
     forest: &Forest,
-    spans: &[Span],
-    marks: &[Mark],
+    said: &Said,
     manifest: &Manifest,
 ) -> Result<(DataFrame, Vec<Finding>)> {
-    let (mut claims, mut findings) = Claims::check(spans, marks, forest, manifest);
+    let (mut claims, mut findings) = Claims::check(&said.spans, &said.marks, forest, manifest);
+    claims.also_known(&said.aliases);
     let (ledger, contradictions) = walk::walk(forest, &mut claims);
     findings.extend(contradictions);
     Ok((join::verdicts(events, &ledger, &claims)?, findings))

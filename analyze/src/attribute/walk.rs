@@ -202,7 +202,7 @@ impl Walker<'_> {
             if mark.boot_ns < from_ns || to_ns.is_some_and(|to| mark.boot_ns >= to) {
                 continue;
             }
-            if self.believed(mark, base, spans, claims) {
+            if self.believed(mark, key, base, spans, claims) {
                 by_thread.entry(mark.tid).or_default().push(mark);
             }
         }
@@ -235,16 +235,23 @@ impl Walker<'_> {
     }
 
     /// Whether a mark names what its process may work for: a span of this image, one of the process's own, or none.
-    fn believed(&mut self, mark: &ThreadMark, base: &Ownership, spans: &[usize], claims: &Claims) -> bool {
+    fn believed(
+        &mut self,
+        mark: &ThreadMark,
+        key: ProcessKey,
+        base: &Ownership,
+        spans: &[usize],
+        claims: &Claims,
+    ) -> bool {
         let Some(span) = mark.span else { return true };
         let begun = claims.span(span).start_boot_ns.saturating_sub(claims.span(span).start_err_ns) <= mark.boot_ns;
         let own = spans.contains(&span) && begun;
         let inherited = match &base.holder {
             Holder::Span(owner) => *owner == span,
-            Holder::Agent(agent) => *agent == Some(span),
+            // A process that the agent started to work in, as it does in its own, is marked for the agent's spans.
+            Holder::Agent(agent) => *agent == Some(span) || begun && self.is_of_an_ancestor(span, key, claims),
             _ => false,
         };
-        // A process that the agent forked, to work in as it does itself, is marked for the agent's spans.
         if own || inherited {
             return true;
         }
@@ -252,6 +259,15 @@ impl Walker<'_> {
         *count += 1;
         *first = (*first).min(mark.boot_ns);
         false
+    }
+}
+
+impl Walker<'_> {
+    /// Whether a span that counts ran in a process that this one descends from.
+    fn is_of_an_ancestor(&self, span: usize, key: ProcessKey, claims: &Claims) -> bool {
+        let parent = |key: &ProcessKey| self.forest.forked_by(*key).map(|(parent, _)| parent.key);
+        claims.usable(span)
+            && claims.process(span).is_some_and(|home| std::iter::successors(parent(&key), parent).any(|at| at == home))
     }
 }
 

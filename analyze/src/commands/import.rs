@@ -38,7 +38,10 @@ fn text(added: &[Added]) -> String {
             text.push_str(&format!("{name}: it is in the case already\n"));
             continue;
         }
-        text.push_str(&format!("{name}: {}, {} calls, {} of them within the capture", one.format, one.calls, one.within));
+        text.push_str(&format!(
+            "{name}: {}, {} calls, {} of them within the capture",
+            one.format, one.calls, one.within
+        ));
         if one.not_understood > 0 {
             text.push_str(&format!("; {} parts were not understood, which the report lists", one.not_understood));
         }

@@ -63,6 +63,7 @@ fn doubt(facet: Facet, call: &Judged, evidence: &Evidence, unsettled: &[&EffectR
     if !manifest.end.as_ref().is_some_and(|end| end.clean) {
         return Some("the capture did not end cleanly".to_owned());
     }
+    // The zero of the report is when the capture began.
     let Some(end) = call.span.end_boot_ns else {
         return Some("the call never ended in the agent's log".to_owned());
     };
@@ -70,6 +71,10 @@ fn doubt(facet: Facet, call: &Judged, evidence: &Evidence, unsettled: &[&EffectR
     let last = call.effects.iter().map(|effect| effect.last_ns.saturating_add(origin)).max().unwrap_or(0).max(end);
     let from = call.span.start_boot_ns.saturating_sub(call.span.start_err_ns);
     let to = last.saturating_add(call.span.end_err_ns);
+    let ended = manifest.end.as_ref().map_or(0, |end| end.boot_ns);
+    if from < origin || to > ended {
+        return Some("it may have run in part outside the capture".to_owned());
+    }
     let lost = manifest
         .losses
         .iter()
@@ -175,6 +180,8 @@ mod tests {
         check(|manifest| manifest.coverage.kinds.retain(|kind| kind != "connect"), false);
         check(|manifest| manifest.coverage.kinds.retain(|kind| kind != "send"), false);
         check(|manifest| manifest.end = None, false);
+        check(|manifest| manifest.clock_pairs[0].boot_ns = 1_500, false);
+        check(|manifest| manifest.end.as_mut().unwrap().boot_ns = 1_500, false);
         check(|manifest| manifest.losses.push(loss(1_900, 2_100)), false);
         check(|manifest| manifest.losses.push(loss(2_100, 2_200)), true);
         let gap =

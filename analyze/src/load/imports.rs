@@ -1,6 +1,7 @@
 //! The logs that were added to a case after it was recorded: read anew, put on the case's clock, and joined with what the
 //! capture received, so that no call is counted twice.
 
+use super::Said;
 use crate::error::{Error, Result};
 use argus_schemas::case::CaseLayout;
 use argus_schemas::import::{self, ClockMap, Difference, Format, Imported};
@@ -8,23 +9,12 @@ use argus_schemas::imports::Ledger;
 use argus_schemas::manifest::Manifest;
 use argus_schemas::report::{Finding, Severity};
 use argus_schemas::spans::{Mark, Span};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::BufReader;
 
 /// How many lines of what was not understood, and how many differences, a finding lists.
 const LISTED: usize = 10;
-
-/// What the agent said, all streams together.
-#[derive(Debug, Default)]
-pub struct Said {
-    /// The calls.
-    pub spans: Vec<Span>,
-    /// Which of them was current on which thread.
-    pub marks: Vec<Mark>,
-    /// Ids that other streams gave to a call, with the id that it has here.
-    pub aliases: BTreeMap<String, String>,
-}
 
 /// The ledger of a case, if anything was ever added to it.
 ///
@@ -72,11 +62,26 @@ pub(super) fn join(
             }
         };
         findings.extend(not_understood(&log.name, &imported));
-        if let Some(clock) = &clock {
-            spans.extend(imported.spans.iter().map(|span| clock.span(span)));
+        let foreign = clock.iter().flat_map(|clock| imported.spans.iter().map(|span| clock.span(span)));
+        let (during, outside): (Vec<Span>, Vec<Span>) =
+            foreign.chain(imported.boot_spans).partition(|span| may_run_during(span, manifest));
+        spans.extend(during);
+        if !outside.is_empty() {
+            findings.push(Finding::new(
+                "import-outside",
+                Severity::Info,
+                format!(
+                    "Of the imported log {}, {} calls ran before or after the capture, and are left out",
+                    log.name,
+                    outside.len()
+                ),
+            ));
         }
-        spans.extend(imported.boot_spans);
         marks.extend(imported.marks);
+    }
+    let sources: BTreeSet<&str> = spans.iter().map(|span| span.source.as_str()).collect();
+    if sources.len() < 2 {
+        return Ok(Said { spans, marks, aliases: BTreeMap::new() });
     }
     let merged = import::merge(spans);
     findings.extend(differing(&merged.differences, &merged.spans));
@@ -89,6 +94,14 @@ pub(super) fn join(
     spans.iter_mut().for_each(|span| known(&mut span.parent_id));
     marks.iter_mut().for_each(|mark| known(&mut mark.span_id));
     Ok(Said { spans, marks, aliases })
+}
+
+/// Whether a call may have run, in part at least, while the case was recorded.
+pub fn may_run_during(span: &Span, manifest: &Manifest) -> bool {
+    let began = manifest.clock_pairs.first().map_or(0, |pair| pair.boot_ns);
+    let ended = manifest.end.as_ref().map_or(u64::MAX, |end| end.boot_ns);
+    span.start_boot_ns.saturating_sub(span.start_err_ns) <= ended
+        && span.end_boot_ns.is_none_or(|end| end.saturating_add(span.end_err_ns) >= began)
 }
 
 fn not_understood(name: &str, imported: &Imported) -> Option<Finding> {
@@ -107,7 +120,9 @@ fn not_understood(name: &str, imported: &Imported) -> Option<Finding> {
         finding.details.push(format!("{} times: {reason}{example}.", trouble.count));
     }
     finding.details.extend(strange.iter().map(|version| format!("The version {version} is not known to the reader.")));
-    finding.details.push("They are kept in the case as they were; calls that they tell of may be missing here.".to_owned());
+    finding
+        .details
+        .push("They are kept in the case as they were; calls that they tell of may be missing here.".to_owned());
     Some(finding)
 }
 

@@ -1,5 +1,6 @@
 //! Reads a case folder into values. Imperfections become findings; only what cannot be read at all is an error.
 
+pub mod imports;
 mod tables;
 
 pub use tables::rows_of;
@@ -11,9 +12,20 @@ use argus_schemas::report::{Finding, Severity};
 use argus_schemas::span_log::{Assembler, Received, Refused};
 use argus_schemas::spans::{Mark, Span};
 use polars::prelude::LazyFrame;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// What the agent said, all its streams together.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// The calls.
+    pub spans: Vec<Span>,
+    /// Which of them was current on which thread.
+    pub marks: Vec<Mark>,
+    /// Ids that other streams gave to a call, with the id that it has here.
+    pub aliases: BTreeMap<String, String>,
+}
 
 /// One case, as the later stages take it.
 pub struct Case {
@@ -30,9 +42,7 @@ pub struct Case {
     /// Rows of the events table.
     pub event_count: u64,
     /// What the agent says that it did.
-    pub spans: Vec<Span>,
-    /// Which span was current on which thread.
-    pub marks: Vec<Mark>,
+    pub said: Said,
     /// Understood span-log lines that contradict what is known.
     pub refused: Vec<Refused>,
     /// Span-log lines that could not be read.
@@ -149,7 +159,7 @@ pub fn load(path: &Path) -> Result<Case> {
     }
 
     let journal = journal(&layout, &mut findings)?;
-    let said = {
+    let journalled = {
         let mut assembler = Assembler::new();
         journal.iter().for_each(|received| assembler.take(received));
         assembler.finish()
@@ -164,10 +174,11 @@ pub fn load(path: &Path) -> Result<Case> {
             "The capture did not end cleanly: what happened after its last segment is not in the case.".to_owned(),
         ));
         if spans.is_empty() {
-            (spans, marks) = (said.spans, said.marks);
+            (spans, marks) = (journalled.spans, journalled.marks);
         }
     }
-    if spans.is_empty() {
+    let mut said = imports::join(&layout, &manifest, spans, marks, &mut findings)?;
+    if said.spans.is_empty() {
         findings.push(Finding::new(
             "no-spans",
             Severity::Medium,
@@ -185,7 +196,7 @@ pub fn load(path: &Path) -> Result<Case> {
         ));
         findings.push(finding);
     }
-    spans.sort_by(|a, b| (a.start_boot_ns, &a.span_id).cmp(&(b.start_boot_ns, &b.span_id)));
+    said.spans.sort_by(|a, b| (a.start_boot_ns, &a.span_id).cmp(&(b.start_boot_ns, &b.span_id)));
     Ok(Case {
         layout,
         name,
@@ -193,10 +204,9 @@ pub fn load(path: &Path) -> Result<Case> {
         manifest_sha256,
         events,
         event_count,
-        spans,
-        marks,
-        refused: said.refused,
-        unreadable: said.unreadable,
+        said,
+        refused: journalled.refused,
+        unreadable: journalled.unreadable,
         findings,
         missing_segments,
     })
