@@ -120,7 +120,7 @@ fn objects(report: &Report) -> BTreeSet<&str> {
 fn compiled_spawn(scratch: &Scratch) -> PathBuf {
     let program = scratch.join("spawn");
     let source = workspace().join("tests/battery/spawn.c");
-    let output = run(Command::new("cc").arg("-O1").arg("-o").arg(&program).arg(source));
+    let output = run(Command::new("cc").args(["-O1", "-pthread", "-o"]).arg(&program).arg(source));
     assert!(output.status.success(), "{}", shown(&output));
     program
 }
@@ -211,6 +211,37 @@ fn case_04_vfork_posix_spawn() {
 }
 
 #[test]
+fn case_05_clone_parent() {
+    check(5, &["A", "B"]);
+}
+
+#[test]
+fn case_07_exec_from_another_thread() {
+    check(7, &["A", "B"]);
+}
+
+#[test]
+fn case_08_a_process_id_used_again() {
+    if std::fs::OpenOptions::new().write(true).open("/proc/sys/kernel/ns_last_pid").is_err() {
+        return skip("attribution case 8", "this kernel or user cannot choose the next process id");
+    }
+    check(8, &["A", "B"]);
+}
+
+#[test]
+fn case_09_subreapers() {
+    check(9, &["A", "B"]);
+}
+
+#[test]
+fn case_10_a_pid_namespace() {
+    if !run(Command::new("unshare").args(["--pid", "--fork", "true"])).status.success() {
+        return skip("attribution case 10", "this user cannot make a pid namespace");
+    }
+    check(10, &["A", "B"]);
+}
+
+#[test]
 fn case_06_thread_pool() {
     check(6, &["T0", "T1", "T2", "T3", "T4", "T5", "T6", "T7"]);
 }
@@ -236,6 +267,37 @@ fn case_13_overlapping_tasks_without_the_sdk() {
     let Some((score, all)) = scored(12, &["A", "B"], Agent::Plain) else { return };
     assert_eq!(score.wrong, 0, "wrong blame: {:#?}", score.faults);
     assert!(score.ambiguous > 0 && score.ambiguous + score.right + score.missing == all, "{:#?}", score.faults);
+}
+
+#[test]
+fn case_14_a_hundred_overlapping_tasks() {
+    check_with(14, &["A", "B", "C", "D"], Agent::Sdk);
+}
+
+#[test]
+fn case_19_what_one_call_writes_another_executes() {
+    check(19, &["T1", "T2"]);
+}
+
+#[test]
+fn case_21_work_set_off_by_a_signal() {
+    check(21, &["T1", "T2"]);
+}
+
+#[test]
+fn case_26_calls_that_end_badly() {
+    check(26, &["raises", "crashes", "slow", "endless"]);
+}
+
+#[test]
+fn case_32_programs_that_hide_what_they_are() {
+    check(32, &["A", "B"]);
+}
+
+/// Beyond the list of cases.
+#[test]
+fn case_34_a_pool_of_processes() {
+    check_with(34, &["A", "B"], Agent::Sdk);
 }
 
 #[test]
