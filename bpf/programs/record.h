@@ -74,6 +74,7 @@ struct thread_state {
 	__u32 fsuid;
 	__u64 capabilities;
 	__u64 args[6];
+	__u64 file; /* of a call's descriptor at its start: what the kernel uses, whatever becomes of the descriptor */
 	/* Of a thread group's leader only. */
 	__u32 epoch; /* counts what the process told the recorder: no fold or use reaches across */
 	__u32 uses;  /* its entries in the map of uses */

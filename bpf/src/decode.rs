@@ -268,6 +268,12 @@ pub fn decode(bytes: &[u8]) -> Result<(Record, u64), DecodeError> {
     if head.errors & ERROR_TARGET_NAMESPACED != 0 {
         texts.missing.push("target_pid:of_its_own_namespace".to_owned());
     }
+    if head.errors & ERROR_UNATTACHED != 0 {
+        texts.missing.push("path:named_within_its_file_system".to_owned());
+    }
+    if head.errors & ERROR_DIRECTION != 0 {
+        texts.missing.push("flags:direction_by_its_port".to_owned());
+    }
     texts.missing.dedup();
     event.missing = std::mem::take(&mut texts.missing);
     let event = Box::new(event);
