@@ -32,35 +32,19 @@ static void wait_for_others(void)
 	pause();
 }
 
-static long flooding(const char *wanted, long otherwise)
-{
-	const char *given = getenv(wanted);
-	return given ? atol(given) : otherwise;
-}
-
-static void open_many(long count)
+/* Stops the recorder, fills what it would read with opens of many names, and then makes one connection. */
+static void flood(void)
 {
 	char path[64];
+	const char *wanted = getenv("EVADE_OPENS");
+	long count = wanted ? atol(wanted) : 400000;
+	MUST(kill(getppid(), SIGSTOP));
 	for (long n = 0; n < count; n++) {
 		sprintf(path, "/nowhere/%ld", n);
 		open(path, O_RDONLY);
 	}
-}
-
-/* Stops the recorder, fills what it would read with opens of many names, and then makes one connection. */
-static void flood(void)
-{
-	MUST(kill(getppid(), SIGSTOP));
-	open_many(flooding("EVADE_OPENS", 400000));
 	connection();
 	MUST(kill(getppid(), SIGCONT));
-}
-
-/* The same, at full speed, with a recorder that may try to keep up. */
-static void torrent(void)
-{
-	open_many(flooding("EVADE_OPENS", 10000000));
-	connection();
 }
 
 /* Two places to send to, and an address that another thread turns from one to the other all the time. */
@@ -280,7 +264,6 @@ const struct way network_ways[] = {
 	{ "datagrams", datagrams },
 	{ "listen", wait_for_others },
 	{ "flood", flood },
-	{ "torrent", torrent },
 	{ "race_address", race_address },
 	{ "families", families },
 	{ "passing", passing },
