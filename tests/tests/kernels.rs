@@ -117,7 +117,7 @@ fn linux_6_1_records_the_same_under_both_plans() {
         let killed = of(plan, "kill_recorder");
         assert!(!killed.case.clean, "{plan}: {:?}", killed.case);
         assert!(all_effects(&killed).any(|one| one.object == "/tmp/work/before"), "{plan}");
-        names(&of(plan, "names"));
+        names_are_filled_in(&of(plan, "names"));
     }
     assert_eq!(console.matches("NAMES 0").count(), 2, "{console}");
 
@@ -162,7 +162,7 @@ fn a_flood_hides_no_connection(report: &Report) {
     assert_eq!(opens + report.case.lost, 20_000, "what is not there is counted, to the last one");
 }
 
-fn names(report: &Report) {
+fn names_are_filled_in(report: &Report) {
     for (object, expected) in [
         ("127.0.1.1:443", "libc.example (DNS)"),
         ("127.0.1.2:443", "raw.example (DNS)"),
