@@ -333,8 +333,8 @@ static __noinline int append_kernel_text(struct scratch *s, __u32 slot, const vo
 }
 
 /*
- * Repeats. Of events that say the same, one after the other on one thread, the first is sent at once and the rest as
- * one: when the thread does something else, after a second, or when the process told the recorder something, since the
+ * Repeats. Of events that say the same on one thread, the first is sent at once and the rest as one: when the thread
+ * does something else that could be folded, after a second, or when the process told the recorder something, since the
  * calls of its agent may have changed by that.
  */
 #define FOLD_DATA 1024

@@ -27,7 +27,7 @@ struct file_use {
 	__u32 calls;
 	__u32 several_threads;
 	__u32 made; /* of a TCP connection that somebody outside had made: by which side */
-	__u32 zero;
+	__u32 dev;
 };
 
 struct {
@@ -52,7 +52,8 @@ static __noinline int fill_use(struct scratch *s, struct file_use *use, struct f
 		e->facts |= FACT_PATH_KERNEL;
 	}
 	e->inode = use->inode;
-	e->facts |= FACT_BYTES;
+	e->dev = use->dev;
+	e->facts |= FACT_BYTES | FACT_INODE;
 	e->first_ns = use->first_ns;
 	e->last_ns = use->last_ns;
 	e->bytes_in = use->bytes_in;
@@ -84,6 +85,7 @@ static __noinline int count_bytes(struct task_struct *task, struct file *file, _
 	struct use_key key = { .file = (__u64)file, .pid = task->tgid, .zero = 0 };
 	struct file_use *use = bpf_map_lookup_elem(&uses, &key);
 	__u64 inode = BPF_CORE_READ(file, f_inode, i_ino);
+	__u32 dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
 	__u64 now = bpf_ktime_get_boot_ns();
 	__u32 tid = task->flags & PF_IO_WORKER ? task->tgid : task->pid;
 	if (use && (use->epoch != leader->epoch || use->inode != inode)) {
@@ -93,12 +95,14 @@ static __noinline int count_bytes(struct task_struct *task, struct file *file, _
 		use->calls = use->several_threads = 0;
 		use->tid = tid;
 		use->inode = inode;
+		use->dev = dev;
 		use->epoch = leader->epoch;
 	}
 	if (!use) {
 		struct file_use fresh = {
 			.first_ns = now,
 			.inode = inode,
+			.dev = dev,
 			.tid = tid,
 			.epoch = leader->epoch,
 		};

@@ -116,6 +116,8 @@ fn a_connection_that_somebody_else_made_is_used() {
     command.args(["run".as_ref(), "-o".as_ref(), case.as_os_str(), "--".as_ref(), way.as_os_str()]);
     command.args(["inherited".as_ref(), scratch.path().as_os_str(), "0".as_ref()]);
     let output = run(command.stdin(OwnedFd::from(stream)));
+    // It holds the connection too.
+    drop(command);
     assert!(output.status.success(), "{}", shown(&output));
     let mut received = String::new();
     listener.accept().expect("it connected").0.read_to_string(&mut received).expect("the other end is closed");

@@ -29,12 +29,16 @@ static int ring_do(struct io_uring_sqe entry)
 	MUST(syscall(SYS_io_uring_enter, ring, 1, 1, flags, 0, 0));
 	unsigned *head = (void *)(completion + params.cq_off.head);
 	unsigned *end = (void *)(completion + params.cq_off.tail);
-	while (*head == __atomic_load_n(end, __ATOMIC_ACQUIRE))
-		sched_yield();
 	mask = *(unsigned *)(completion + params.cq_off.ring_mask);
-	struct io_uring_cqe *result = (void *)(completion + params.cq_off.cqes);
-	int value = result[*head & mask].res;
-	__atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
+	struct io_uring_cqe *results = (void *)(completion + params.cq_off.cqes), result;
+	/* Beside the result there may be a note that the memory of what was sent is free again. */
+	do {
+		while (*head == __atomic_load_n(end, __ATOMIC_ACQUIRE))
+			sched_yield();
+		result = results[*head & mask];
+		__atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
+	} while (result.flags & IORING_CQE_F_NOTIF);
+	int value = result.res;
 	if (value < 0) {
 		fprintf(stderr, "operation %d: %s\n", entry.opcode, strerror(-value));
 		exit(1);
