@@ -12,6 +12,7 @@
 #include "event.h"
 #include "record.h"
 #include "calls_x86_64.h"
+#include "calls_i386.h"
 #include "paths.h"
 #include "sockets.h"
 #include "names.h"
@@ -25,6 +26,10 @@
 #include "uring.h"
 #include "objects.h"
 
+#define EINTR 4
+#define ERESTARTSYS 512
+#define ERESTART_RESTARTBLOCK 516
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 SEC("tp_btf/sys_enter")
@@ -35,22 +40,27 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 	if (!followed(own))
 		return 0;
 	own->pending = 0;
-	if (task->thread_info.status & TS_COMPAT || id & X32_BIT) {
+	__u32 nr = id;
+	bool compat = task->thread_info.status & TS_COMPAT;
+	if (compat) {
+		nr = read_compat(own, regs, nr);
+	} else if (nr & X32_BIT) {
 		count_loss(LOSS_COMPAT_SYSCALL);
 		return 0;
 	}
-	__u32 nr = id;
 	if (nr >= CALLS)
 		return 0;
 	const struct call *call = &calls[nr];
 	if (call->action == IGNORE)
 		return 0;
-	own->args[0] = regs->di;
-	own->args[1] = regs->si;
-	own->args[2] = regs->dx;
-	own->args[3] = regs->r10;
-	own->args[4] = regs->r8;
-	own->args[5] = regs->r9;
+	if (!compat) {
+		own->args[0] = regs->di;
+		own->args[1] = regs->si;
+		own->args[2] = regs->dx;
+		own->args[3] = regs->r10;
+		own->args[4] = regs->r8;
+		own->args[5] = regs->r9;
+	}
 	own->syscall = nr;
 	own->calls++;
 	own->pending = 1;
@@ -58,11 +68,23 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 	case NAMES:
 		draft_names(own, call);
 		break;
+	case OBJECT:
+	case READ:
+	case WRITE:
+	case RECEIVE:
+		own->file = (__u64)file_of(task, (int)own->args[0]);
+		break;
+	case CONTROL:
+		own->file = (__u64)file_of(task, (int)own->args[0]);
+		own->pending = controlled(own) != 0;
+		break;
 	case SOCKET:
+		own->file = (__u64)file_of(task, (int)own->args[0]);
 		if (call->kind == EVENT_CONNECT || call->kind == EVENT_BIND)
 			draft_address(own);
 		break;
 	case SEND:
+		own->file = (__u64)file_of(task, (int)own->args[0]);
 		draft_address(own);
 		break;
 	/* What is about to be closed is there only now. */
@@ -77,7 +99,8 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 		break;
 	case CLOSE_RANGE:
 		own->pending = 0;
-		end_uses((__u32)own->args[0], (__u32)own->args[1]);
+		if (!(own->args[2] & CLOSE_RANGE_CLOEXEC))
+			end_uses((__u32)own->args[0], (__u32)own->args[1]);
 		break;
 	case EXECUTE:
 		/* Descriptors that close on it are gone before it is recorded. */
@@ -88,6 +111,12 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 		break;
 	}
 	return 0;
+}
+
+/* A call that a signal interrupted is begun anew, or fails: the program knows of EINTR alone. */
+static __always_inline long result(long ret)
+{
+	return ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK ? -EINTR : ret;
 }
 
 /*
@@ -107,7 +136,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 		__u32 nr = own->syscall;                                                            \
 		if (nr >= CALLS)                                                                    \
 			return 0;                                                                   \
-		name##_body(task, own, &calls[nr], ret);                                            \
+		name##_body(task, own, &calls[nr], result(ret));                                    \
 		return 0;                                                                           \
 	}                                                                                           \
 	static __always_inline void name##_body(struct task_struct *task, struct thread_state *own, \
@@ -127,7 +156,7 @@ AT_CALLS_END(end_names)
 
 AT_CALLS_END(end_object)
 {
-	record_object(own, call, ret);
+	record_object(own, call, call->kind, ret);
 }
 
 AT_CALLS_END(end_socket)
@@ -145,12 +174,12 @@ AT_CALLS_END(end_bytes)
 	if (ret <= 0)
 		return;
 	if (call->action == READ)
-		count_call(own->args[0], ret, 0);
+		count_call((struct file *)own->file, ret, 0);
 	if (call->action == WRITE)
-		count_call(own->args[0], 0, ret);
+		count_call((struct file *)own->file, 0, ret);
 	if (call->action == COPY) {
-		count_call((int)argument(own, call->dirfd), ret, 0);
-		count_call((int)argument(own, call->name2), 0, ret);
+		count_call(file_of(task, (int)argument(own, call->dirfd)), ret, 0);
+		count_call(file_of(task, (int)argument(own, call->name2)), 0, ret);
 	}
 }
 
@@ -189,6 +218,12 @@ AT_CALLS_END(end_control)
 	case SIGNAL:
 		record_refused_signal(own, ret);
 		break;
+	case CONTROL:
+		if (controlled(own) == EVENT_SIGNAL)
+			record_ordered_signal(own, ret);
+		else
+			record_object(own, call, controlled(own), ret);
+		break;
 	case PTRACE:
 		record_ptrace(own, ret);
 		break;
@@ -226,6 +261,7 @@ struct {
 		[MEMFD] = (void *)&end_file,
 		[MAP] = (void *)&end_map,
 		[SIGNAL] = (void *)&end_control,
+		[CONTROL] = (void *)&end_control,
 		[PTRACE] = (void *)&end_control,
 		[MEMORY] = (void *)&end_control,
 		[SETID] = (void *)&end_control,

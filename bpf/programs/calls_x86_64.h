@@ -4,6 +4,7 @@
 
 #define TS_COMPAT 0x2 /* arch/x86/include/asm/thread_info.h: this call came through a 32-bit gate */
 #define X32_BIT 0x40000000
+#define CLOSE_RANGE_CLOEXEC 4
 
 enum {
 	NR_open = 2,
@@ -19,6 +20,9 @@ enum {
 	NR_recvmmsg = 299,
 	NR_unlinkat = 263,
 	NR_mmap = 9,
+	NR_ioctl = 16,
+	NR_fcntl = 72,
+	NR_setgroups = 116,
 	NR_kill = 62,
 	NR_ptrace = 101,
 	NR_process_vm_readv = 310,
@@ -53,6 +57,7 @@ enum action {
 	TAKE_FD, /* a descriptor out of another process */
 	URING,
 	SIGNAL,
+	CONTROL, /* ioctl and fcntl: of some requests */
 	PTRACE,
 	MEMORY, /* another process's */
 	SETID,
@@ -94,7 +99,8 @@ static const struct call calls[CALLS] = {
 	[NR_open] = { OPEN, EVENT_OPEN, NONE, 0, NONE, NONE, NONE, 1 },
 	[3] = BY_FD(CLOSE, 0, 0, NONE), /* close */
 	[NR_mmap] = PLAIN(MAP, EVENT_MMAP_EXEC),
-	[10] = PLAIN(MAP, EVENT_MMAP_EXEC),		  /* mprotect */
+	[10] = PLAIN(MAP, EVENT_MMAP_EXEC), /* mprotect */
+	[NR_ioctl] = PLAIN(CONTROL, 0),
 	[17] = BY_FD(READ, 0, 0, NONE),			  /* pread64 */
 	[18] = BY_FD(WRITE, 0, 0, NONE),		  /* pwrite64 */
 	[19] = BY_FD(READ, 0, 0, NONE),			  /* readv */
@@ -114,6 +120,7 @@ static const struct call calls[CALLS] = {
 	[NR_socketpair] = BY_FD(PIPE, EVENT_PIPE, 3, NONE),
 	[59] = { EXECUTE, EVENT_EXEC, NONE, 0, NONE, NONE, NONE, NONE }, /* execve */
 	[NR_kill] = PLAIN(SIGNAL, EVENT_SIGNAL),
+	[NR_fcntl] = PLAIN(CONTROL, 0),
 	[76] = ONE_NAME(EVENT_TRUNCATE, NONE, 0, NONE, NONE),	/* truncate */
 	[77] = BY_FD(OBJECT, EVENT_TRUNCATE, 0, NONE),		/* ftruncate */
 	[82] = TWO_NAMES(EVENT_RENAME, NONE, 0, NONE, 1, NONE), /* rename */
@@ -129,10 +136,11 @@ static const struct call calls[CALLS] = {
 	[93] = BY_FD(OBJECT, EVENT_CHOWN, 0, NONE),		 /* fchown */
 	[94] = ONE_NAME(EVENT_CHOWN, NONE, 0, NONE, NONE),	 /* lchown */
 	[NR_ptrace] = PLAIN(PTRACE, EVENT_PTRACE),
-	[105] = PLAIN(SETID, EVENT_SETID),			 /* setuid */
-	[106] = PLAIN(SETID, EVENT_SETID),			 /* setgid */
-	[113] = PLAIN(SETID, EVENT_SETID),			 /* setreuid */
-	[114] = PLAIN(SETID, EVENT_SETID),			 /* setregid */
+	[105] = PLAIN(SETID, EVENT_SETID), /* setuid */
+	[106] = PLAIN(SETID, EVENT_SETID), /* setgid */
+	[113] = PLAIN(SETID, EVENT_SETID), /* setreuid */
+	[114] = PLAIN(SETID, EVENT_SETID), /* setregid */
+	[NR_setgroups] = PLAIN(SETID, EVENT_SETID),
 	[117] = PLAIN(SETID, EVENT_SETID),			 /* setresuid */
 	[119] = PLAIN(SETID, EVENT_SETID),			 /* setresgid */
 	[122] = PLAIN(SETID, EVENT_SETID),			 /* setfsuid */
@@ -195,4 +203,5 @@ static const struct call calls[CALLS] = {
 	[452] = ONE_NAME(EVENT_CHMOD, 0, 1, 2, NONE),	    /* fchmodat2 */
 	[463] = ONE_NAME(EVENT_SETXATTR, 0, 1, NONE, NONE), /* setxattrat */
 	[466] = ONE_NAME(EVENT_SETXATTR, 0, 1, NONE, NONE), /* removexattrat */
+	[469] = ONE_NAME(EVENT_SETXATTR, 0, 1, NONE, NONE), /* file_setattr */
 };

@@ -2,6 +2,16 @@
 /* What reaches into other processes, and what changes the rights and the world of one's own. */
 #pragma once
 
+#define F_SETOWN 8
+#define F_SETOWN_EX 15
+#define FIOSETOWN 0x8901
+#define SIOCSPGRP 0x8902
+#define FICLONE 0x40049409
+#define FICLONERANGE 0x4020940d
+#define FS_IOC_SETFLAGS 0x40086602
+#define FS_IOC32_SETFLAGS 0x40046602
+#define FS_IOC_FSSETXATTR 0x401c5820
+#define SIGIO 29
 #define SI_USER 0
 #define SI_QUEUE -1
 #define SI_TKILL -6
@@ -51,6 +61,16 @@ static __always_inline void name_target(struct event *e, struct task_struct *tas
 	struct pid *own = BPF_CORE_READ(task, thread_pid);
 	if (BPF_CORE_READ(own, level))
 		e->errors |= ERROR_TARGET_NAMESPACED;
+}
+
+/* The number of a process in its own pid namespace. */
+static __always_inline __s32 own_number(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
+	__u32 level = BPF_CORE_READ(pid, level);
+	struct upid upid = {};
+	bpf_core_read(&upid, sizeof(upid), &pid->numbers[level & 31]);
+	return upid.nr;
 }
 
 /* Only of a call that failed: what succeeded was recorded where it was delivered. */
@@ -113,11 +133,7 @@ static __noinline int record_memory(struct thread_state *own, const struct call 
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	/* One's own memory is no other process's. */
-	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
-	__u32 level = BPF_CORE_READ(pid, level);
-	struct upid upid = {};
-	bpf_core_read(&upid, sizeof(upid), &pid->numbers[level & 31]);
-	if (upid.nr == (__s32)own->args[0])
+	if (own_number(task) == (__s32)own->args[0])
 		return 0;
 	struct scratch *s = begin(call->kind, task);
 	if (!s)
@@ -151,9 +167,10 @@ static __noinline int record_setid(struct thread_state *own, long ret)
 	const struct cred *cred = task->cred;
 	__u64 capabilities = 0;
 	bpf_core_read(&capabilities, sizeof(capabilities), &cred->cap_effective);
-	if (ret >= 0 && own->uid == BPF_CORE_READ(cred, uid.val) && own->euid == BPF_CORE_READ(cred, euid.val) &&
-	    own->gid == BPF_CORE_READ(cred, gid.val) && own->egid == BPF_CORE_READ(cred, egid.val) &&
-	    own->fsuid == BPF_CORE_READ(cred, fsuid.val) && own->capabilities == capabilities)
+	if (ret >= 0 && own->syscall != NR_setgroups && own->uid == BPF_CORE_READ(cred, uid.val) &&
+	    own->euid == BPF_CORE_READ(cred, euid.val) && own->gid == BPF_CORE_READ(cred, gid.val) &&
+	    own->egid == BPF_CORE_READ(cred, egid.val) && own->fsuid == BPF_CORE_READ(cred, fsuid.val) &&
+	    own->capabilities == capabilities)
 		return 0;
 	struct scratch *s = begin(EVENT_SETID, task);
 	if (!s)
@@ -173,5 +190,52 @@ static __noinline int record_namespace(struct thread_state *own, long ret)
 	else if (own->args[0] & (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
 				 CLONE_NEWPID | CLONE_NEWNET))
 		record_file(EVENT_NAMESPACE, NULL, ret, own->args[0]);
+	return 0;
+}
+
+/* What an ioctl or fcntl does that is recorded: 0 is nothing. */
+static __always_inline __u32 controlled(const struct thread_state *own)
+{
+	__u32 request = own->args[1];
+	if (own->syscall == NR_fcntl)
+		return request == F_SETOWN || request == F_SETOWN_EX ? EVENT_SIGNAL : 0;
+	switch (request) {
+	case FICLONE:
+	case FICLONERANGE:
+		return EVENT_TRUNCATE;
+	case FS_IOC_SETFLAGS:
+	case FS_IOC32_SETFLAGS:
+	case FS_IOC_FSSETXATTR:
+		return EVENT_SETXATTR;
+	case FIOSETOWN:
+	case SIOCSPGRP:
+		return EVENT_SIGNAL;
+	}
+	return 0;
+}
+
+/* The kernel is told to send signals to somebody, later, when there is something to read: at that time nothing tells
+ * who caused it. `flags` is the request. A group of processes is a negative number. */
+static __noinline int record_ordered_signal(struct thread_state *own, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__s32 whom = own->args[2];
+	if (own->syscall == NR_ioctl) {
+		bpf_probe_read_user(&whom, sizeof(whom), (const void *)own->args[2]);
+	} else if (own->args[1] == F_SETOWN_EX) {
+		/* struct f_owner_ex: a type, then the number */
+		bpf_probe_read_user(&whom, sizeof(whom), (const void *)(own->args[2] + 4));
+	}
+	if (!whom || whom == own_number(task))
+		return 0;
+	struct scratch *s = begin(EVENT_SIGNAL, task);
+	if (!s)
+		return 0;
+	s->event.ret = ret;
+	s->event.exit_code = SIGIO;
+	s->event.flags = own->args[1];
+	s->event.facts |= FACT_FLAGS;
+	name_target(&s->event, task, whom);
+	submit(s);
 	return 0;
 }

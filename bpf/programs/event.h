@@ -71,6 +71,8 @@ enum event_slot {
 #define ERROR_ENVIRONMENT_CUT (1u << 20)
 #define ERROR_CHANGED (1u << 21)
 #define ERROR_TARGET_NAMESPACED (1u << 22)
+#define ERROR_UNATTACHED (1u << 23)
+#define ERROR_DIRECTION (1u << 24)
 
 /* Which facts the event holds. */
 #define FACT_PATH_KERNEL (1u << 0)

@@ -284,11 +284,11 @@ static __noinline int record_file(__u32 kind, struct file *file, long ret, __u64
 	return 0;
 }
 
-static __noinline int record_object(struct thread_state *own, const struct call *call, long ret)
+static __noinline int record_object(struct thread_state *own, const struct call *call, __u32 kind, long ret)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct file *file = file_of(task, (int)argument(own, call->dirfd));
-	struct scratch *s = begin(call->kind, task);
+	struct file *file = (struct file *)own->file;
+	struct scratch *s = begin(kind, task);
 	if (!s)
 		return 0;
 	struct event *e = &s->event;

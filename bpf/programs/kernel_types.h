@@ -74,6 +74,7 @@ struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
 };
 
 struct path {
@@ -81,11 +82,21 @@ struct path {
 	struct dentry *dentry;
 };
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
+struct file_ref {
+	atomic64_t refcnt;
+};
+
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
 	unsigned int f_flags;
 	void *private_data;
+	atomic64_t f_count; /* up to Linux 6.12 */
+	struct file_ref f_ref;
 };
 
 struct fdtable {
@@ -214,7 +225,7 @@ struct linux_binprm {
 };
 
 struct pt_regs {
-	unsigned long di, si, dx, r10, r8, r9;
+	unsigned long di, si, dx, r10, r8, r9, bx, cx, bp;
 };
 
 struct kernel_siginfo {
@@ -226,10 +237,6 @@ struct kernel_siginfo {
 struct in6_addr {
 	__u8 in6_u[16];
 };
-
-typedef struct {
-	__s64 counter;
-} atomic64_t;
 
 struct sock_common {
 	volatile unsigned char skc_state;
@@ -249,6 +256,14 @@ struct sock {
 	__u16 sk_type;
 	__u16 sk_protocol;
 	struct pid *sk_peer_pid;
+};
+
+struct inet_bind_bucket {
+	signed char fastreuse;
+};
+
+struct inet_connection_sock {
+	struct inet_bind_bucket *icsk_bind_hash;
 };
 
 struct tcp_sock {
@@ -315,6 +330,7 @@ struct io_kiocb {
 	struct io_cmd_data cmd;
 	__u8 opcode;
 	struct io_cqe cqe;
+	void *async_data;
 };
 
 struct open_how {
@@ -360,6 +376,21 @@ struct io_connect {
 
 struct io_sr_msg {
 	const void *umsg;
+	const void *addr; /* up to Linux 6.9; later ones copy what is behind it to the request's own data */
+	int addr_len;
+};
+
+struct io_async_msghdr {
+	struct msghdr msg;
+};
+
+struct io_splice {
+	int splice_fd_in;
+	unsigned int flags;
+};
+
+struct io_xattr {
+	struct filename *filename;
 };
 
 struct io_close {

@@ -6,7 +6,6 @@
 #pragma once
 
 #define PORT_DNS 53
-#define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
 #define TLS_HANDSHAKE 0x16
 #define TLS_CLIENT_HELLO 1

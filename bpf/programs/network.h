@@ -111,7 +111,7 @@ static __noinline int record_socket(struct thread_state *own, const struct call 
 	bool accepts = call->kind == EVENT_ACCEPT, connects = call->kind == EVENT_CONNECT;
 	if (accepts && ret < 0)
 		return 0;
-	struct sock *sk = sock_of(file_of(task, accepts ? (int)ret : (int)own->args[0]));
+	struct sock *sk = sock_of(accepts ? file_of(task, (int)ret) : (struct file *)own->file);
 	if (sk && (accepts || connects))
 		own_connection(task, sk, accepts);
 	if (connects)
@@ -131,11 +131,10 @@ static __noinline int record_socket(struct thread_state *own, const struct call 
 	return 0;
 }
 
-/* The bytes of one call on one descriptor. */
-static __noinline int count_call(int fd, __u64 in, __u64 out)
+/* The bytes of one call on one file. */
+static __noinline int count_call(struct file *file, __u64 in, __u64 out)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct file *file = file_of(task, fd);
 	if (!file)
 		return 0;
 	struct sock *sk = sock_of(file);
@@ -154,12 +153,12 @@ static __noinline int count_call(int fd, __u64 in, __u64 out)
 
 /* One datagram to an address of its own. Without one it went through a connected socket, whose connect told the peer.
  */
-static __noinline int record_send(int fd, const void *address, __u32 length, long ret, int first)
+static __noinline int record_send(struct file *file, const void *address, __u32 length, long ret, int first)
 {
 	if (!address || !length)
 		return 0;
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct sock *sk = sock_of(file_of(task, fd));
+	struct sock *sk = sock_of(file);
 	if (sk && leads_to_recorder(sk))
 		return 0;
 	struct scratch *s = begin(EVENT_SEND, task);
@@ -244,8 +243,8 @@ static __noinline int record_passing(__u32 kind, const char *message)
 struct messages {
 	__u64 vector;
 	__s64 result; /* of the call as a whole, where it speaks for every message; else 0 */
-	__u32 fd;
-	__u32 receives;
+	__u64 file;
+	__u64 receives;
 };
 
 static long message_step(__u32 index, void *context)
@@ -260,7 +259,7 @@ static long message_step(__u32 index, void *context)
 	}
 	if (messages->receives) {
 		if (result >= 0) {
-			count_call(messages->fd, result, 0);
+			count_call((struct file *)messages->file, result, 0);
 			record_passing(EVENT_FD_RECEIVE, message);
 		}
 		return 0;
@@ -269,9 +268,9 @@ static long message_step(__u32 index, void *context)
 	__u32 length = 0;
 	bpf_probe_read_user(&address, sizeof(address), message);
 	bpf_probe_read_user(&length, sizeof(length), message + 8);
-	record_send(messages->fd, address, length, result, index == 0);
+	record_send((struct file *)messages->file, address, length, result, index == 0);
 	if (result >= 0) {
-		count_call(messages->fd, 0, result);
+		count_call((struct file *)messages->file, 0, result);
 		record_passing(EVENT_FD_SEND, message);
 	}
 	return 0;
@@ -280,18 +279,19 @@ static long message_step(__u32 index, void *context)
 static __always_inline int record_messages(struct thread_state *own, long ret, int receives)
 {
 	__u32 call = own->syscall;
+	struct file *file = (struct file *)own->file;
 	if (call == NR_sendto || call == NR_recvfrom) {
 		if (!receives)
-			record_send(own->args[0], (const void *)own->args[4], own->args[5], ret, true);
+			record_send(file, (const void *)own->args[4], own->args[5], ret, true);
 		if (ret > 0)
-			count_call(own->args[0], receives ? ret : 0, receives ? 0 : ret);
+			count_call(file, receives ? ret : 0, receives ? 0 : ret);
 		return 0;
 	}
 	bool one = call == NR_sendmsg || call == NR_recvmsg;
 	struct messages messages = {
 		.vector = own->args[1],
 		.result = ret < 0 || one ? ret : 0,
-		.fd = own->args[0],
+		.file = own->file,
 		.receives = receives,
 	};
 	if (receives && ret < 0)

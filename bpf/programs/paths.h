@@ -6,6 +6,8 @@
 #define WALK_STEPS 2176
 #define NAME_MAX_BYTES 255
 #define AT_FDCWD -100
+/* The inode of a mount namespace that is only a tree in the making, since Linux 6.18; before, it is 0. */
+#define MNT_NS_ANON_INO 0xeffffff7u
 
 struct walk {
 	struct scratch *scratch;
@@ -14,6 +16,7 @@ struct walk {
 	struct dentry *mount_root;
 	__u32 slot;
 	__u32 end; /* reached the root, or gave up with the error noted */
+	__u32 unattached;
 };
 
 static __always_inline int append_component(struct scratch *s, __u32 slot, struct dentry *dentry)
@@ -47,6 +50,15 @@ static long walk_step(__u32 index, void *context)
 		struct mount *mount = w->mount;
 		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
 		if (above == mount) {
+			/* A mount that is nowhere in a tree: what is beneath it is named as its file system names it.
+			 */
+			__u32 tree = BPF_CORE_READ(mount, mnt_ns, ns.inum);
+			if (tree == 0 || tree == MNT_NS_ANON_INO) {
+				w->scratch->event.errors |= ERROR_UNATTACHED;
+				w->unattached = 1;
+				w->mount_root = NULL;
+				return 0;
+			}
 			w->end = 1;
 			return 1;
 		}
@@ -56,10 +68,12 @@ static long walk_step(__u32 index, void *context)
 		return 0;
 	}
 	if (dentry == parent) {
+		w->end = 1;
+		if (w->unattached)
+			return 1;
 		/* Not beneath any mount's root: a memfd, a pipe, or a tree that was unmounted lazily. */
 		append_component(w->scratch, w->slot, dentry);
 		w->scratch->event.facts |= FACT_DETACHED;
-		w->end = 1;
 		return 1;
 	}
 	if (!append_component(w->scratch, w->slot, dentry)) {
@@ -85,6 +99,7 @@ static __noinline int append_path(struct scratch *s, __u32 slot, struct vfsmount
 		.mount_root = BPF_CORE_READ(vfsmount, mnt_root),
 		.slot = slot,
 		.end = 0,
+		.unattached = 0,
 	};
 	bpf_loop(WALK_STEPS, walk_step, &w, 0);
 	if (!w.end)

@@ -224,8 +224,10 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (!(own->flags & THREAD_QUIET)) {
 		if (!unseen)
 			flush_fold(bpf_task_storage_get(&folds, task, 0, 0));
-		if (last)
+		if (last) {
 			end_uses(0, ~0ULL);
+			end_leftovers(task);
+		}
 		struct scratch *s = begin(EVENT_EXIT, task);
 		if (s) {
 			s->event.exit_code = BPF_CORE_READ(task, group_leader, exit_code);

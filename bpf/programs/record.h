@@ -74,6 +74,7 @@ struct thread_state {
 	__u32 fsuid;
 	__u64 capabilities;
 	__u64 args[6];
+	__u64 file; /* of a call's descriptor at its start: what the kernel uses, whatever becomes of the descriptor */
 	/* Of a thread group's leader only. */
 	__u32 epoch; /* counts what the process told the recorder: no fold or use reaches across */
 	__u32 uses;  /* its entries in the map of uses */
@@ -332,8 +333,8 @@ static __noinline int append_kernel_text(struct scratch *s, __u32 slot, const vo
 }
 
 /*
- * Repeats. Of events that say the same, one after the other on one thread, the first is sent at once and the rest as
- * one: when the thread does something else, after a second, or when the process told the recorder something, since the
+ * Repeats. Of events that say the same on one thread, the first is sent at once and the rest as one: when the thread
+ * does something else that could be folded, after a second, or when the process told the recorder something, since the
  * calls of its agent may have changed by that.
  */
 #define FOLD_DATA 1024

@@ -13,6 +13,7 @@
 #define S_IFSOCK 0140000
 #define SOCK_DONE (1ul << 1)
 #define TCP_CLOSE 7
+#define PROTOCOL_TCP 6
 #define TCP_SYN_SENT 2
 
 static __always_inline struct sock *sock_of(struct file *file)
@@ -153,13 +154,19 @@ struct {
 	__type(value, struct connection);
 } connections SEC(".maps");
 
+/* Of the protocols that offer streams, TCP alone has the counters that are read at a connection's end. */
+static __always_inline bool is_tcp(struct sock *sk)
+{
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	return (family == AF_INET || family == AF_INET6) && BPF_CORE_READ(sk, sk_type) == SOCK_STREAM &&
+	       BPF_CORE_READ(sk, sk_protocol) == PROTOCOL_TCP;
+}
+
 static __noinline int own_connection(struct task_struct *task, struct sock *sk, int accepted)
 {
 	if (!sk)
 		return 0;
-	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if ((family != AF_INET && family != AF_INET6) || BPF_CORE_READ(sk, sk_type) != SOCK_STREAM ||
-	    BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE)
+	if (!is_tcp(sk) || BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE)
 		return 0;
 	struct connection connection = {};
 	read_actor(&connection.actor, task);
@@ -175,13 +182,8 @@ static __noinline int own_connection(struct task_struct *task, struct sock *sk, 
 	return 0;
 }
 
-static __always_inline bool is_tcp(struct sock *sk)
-{
-	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	return (family == AF_INET || family == AF_INET6) && BPF_CORE_READ(sk, sk_type) == SOCK_STREAM;
-}
-
-/* TCP counts its bytes itself; what is noted is until when the connection was used. */
+/* TCP counts the bytes of a connection itself; what is noted is until when it was used. Of one that somebody else made,
+ * its own counts would tell of others as well. */
 static __always_inline bool used_tcp(struct sock *sk)
 {
 	if (!sk || !is_tcp(sk))
@@ -190,5 +192,13 @@ static __always_inline bool used_tcp(struct sock *sk)
 	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
 	if (connection)
 		connection->last_ns = bpf_ktime_get_boot_ns();
-	return true;
+	return connection || BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE;
+}
+
+/* Whether a connection was made by its own side: its port is then one that connect chose, which the kernel keeps apart
+ * from those that were bound (inet_hash_connect). */
+static __always_inline bool chose_its_port(struct sock *sk)
+{
+	struct inet_bind_bucket *bucket = BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_bind_hash);
+	return bucket && BPF_CORE_READ(bucket, fastreuse) == -1;
 }

@@ -14,6 +14,7 @@ enum {
 	OP_RECVMSG = 10,
 	OP_ACCEPT = 13,
 	OP_CONNECT = 16,
+	OP_FALLOCATE = 17,
 	OP_OPENAT = 18,
 	OP_CLOSE = 19,
 	OP_READ = 22,
@@ -21,11 +22,15 @@ enum {
 	OP_SEND = 26,
 	OP_RECV = 27,
 	OP_OPENAT2 = 28,
+	OP_SPLICE = 30,
+	OP_TEE = 33,
 	OP_RENAMEAT = 35,
 	OP_UNLINKAT = 36,
 	OP_MKDIRAT = 37,
 	OP_SYMLINKAT = 38,
 	OP_LINKAT = 39,
+	OP_FSETXATTR = 41,
+	OP_SETXATTR = 42,
 	OP_SOCKET = 45,
 	OP_SEND_ZC = 47,
 	OP_SENDMSG_ZC = 48,
@@ -35,6 +40,8 @@ enum {
 	OP_READV_FIXED = 60,
 	OP_WRITEV_FIXED = 61,
 };
+
+#define SPLICE_F_FD_IN_FIXED (1u << 31)
 
 /* Workers and submission threads are made past the fork tracepoint; they are threads of the ring's owner. */
 static __always_inline bool ring_owner_followed(struct task_struct *task)
@@ -51,6 +58,14 @@ static __noinline int append_filename(struct scratch *s, __u32 slot, int dirfd, 
 	return 0;
 }
 
+/* Requests that name an address to send to, until they complete. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, __u32);
+} addressed SEC(".maps");
+
 static __noinline int append_request_address(struct scratch *s, const void *from, __u32 length)
 {
 	struct address *address = &s->address;
@@ -63,6 +78,22 @@ static __noinline int append_request_address(struct scratch *s, const void *from
 	return 0;
 }
 
+static __noinline int append_copied_address(struct scratch *s, const void *from, __u32 length)
+{
+	if (!s)
+		return 0;
+	struct address *address = &s->address;
+	__builtin_memset(address, 0, sizeof(*address));
+	if (length > sizeof(*address))
+		length = sizeof(*address);
+	barrier_var(length);
+	if (length > sizeof(*address) || bpf_probe_read_kernel(address, length, from))
+		return 0;
+	append_address(s, address, length);
+	s->event.facts |= FACT_ADDRESS_KERNEL;
+	return 0;
+}
+
 static __noinline int submit_request(struct scratch *s, struct io_kiocb *request)
 {
 	if (!s)
@@ -70,6 +101,48 @@ static __noinline int submit_request(struct scratch *s, struct io_kiocb *request
 	s->event.request = (__u64)request;
 	s->event.facts |= FACT_SUBMITTED;
 	submit(s);
+	return 0;
+}
+
+/* The address that a request sends to, if it names one. Linux 6.10 and later have copied it by now. */
+static __noinline int record_sent_to(struct io_kiocb *request)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	if (!request)
+		return 0;
+	struct io_sr_msg *message = (void *)request + bpf_core_field_offset(struct io_kiocb, cmd);
+	struct {
+		const void *at;
+		__u32 length;
+	} name = {};
+	__u32 op = BPF_CORE_READ(request, opcode);
+	bool copied = !bpf_core_field_exists(message->addr);
+	if (copied) {
+		struct io_async_msghdr *data = BPF_CORE_READ(request, async_data);
+		if (data) {
+			name.at = BPF_CORE_READ(data, msg.msg_name);
+			name.length = BPF_CORE_READ(data, msg.msg_namelen);
+		}
+	} else if (op == OP_SEND || op == OP_SEND_ZC) {
+		name.at = BPF_CORE_READ(message, addr);
+		name.length = BPF_CORE_READ(message, addr_len);
+	} else {
+		bpf_probe_read_user(&name, 12, BPF_CORE_READ(message, umsg));
+	}
+	if (!name.at || !name.length)
+		return 0;
+	struct scratch *s = begin(EVENT_SEND, task);
+	if (!s)
+		return 0;
+	if (copied)
+		append_copied_address(s, name.at, name.length);
+	else
+		append_request_address(s, name.at, name.length);
+	s->event.facts |= FACT_BYTES;
+	__u64 key = (__u64)request;
+	__u32 one = 1;
+	bpf_map_update_elem(&addressed, &key, &one, BPF_ANY);
+	submit_request(s, request);
 	return 0;
 }
 
@@ -147,24 +220,25 @@ static __always_inline int on_request(struct io_kiocb *request)
 		append_request_address(s, BPF_CORE_READ(connect, addr), BPF_CORE_READ(connect, addr_len));
 		break;
 	}
+	case OP_SEND:
+	case OP_SEND_ZC:
 	case OP_SENDMSG:
-	case OP_SENDMSG_ZC: {
-		struct io_sr_msg *message = command;
-		struct {
-			__u64 name;
-			__u32 length;
-		} header = {};
-		const void *user = BPF_CORE_READ(message, umsg);
-		if (bpf_probe_read_user(&header.name, 8, user) || bpf_probe_read_user(&header.length, 4, user + 8) ||
-		    !header.name || !header.length)
-			return 0;
-		s = begin(EVENT_SEND, task);
+	case OP_SENDMSG_ZC:
+		return record_sent_to(request);
+	case OP_FALLOCATE:
+		s = begin(EVENT_TRUNCATE, task);
+		break;
+	case OP_SETXATTR: {
+		struct io_xattr *attribute = command;
+		s = begin(EVENT_SETXATTR, task);
 		if (!s)
 			return 0;
-		append_request_address(s, (const void *)header.name, header.length);
-		s->event.facts |= FACT_BYTES;
+		append_filename(s, SLOT_PATH_BASE, AT_FDCWD, BPF_CORE_READ(attribute, filename));
 		break;
 	}
+	case OP_FSETXATTR:
+		s = begin(EVENT_SETXATTR, task);
+		break;
 	case OP_BIND:
 		s = begin(EVENT_BIND, task);
 		break;
@@ -221,11 +295,33 @@ int BPF_PROG(on_uring_result, void *ring_context, struct io_kiocb *request)
 	case OP_WRITE_FIXED:
 	case OP_WRITE:
 	case OP_WRITEV_FIXED:
-	case OP_SEND:
-	case OP_SEND_ZC:
 		if (result > 0 && !used_tcp(sock_of(file)))
 			count_bytes(task, file, 0, result);
 		return 0;
+	case OP_SPLICE:
+	case OP_TEE: {
+		/* The request's own file is what is written to. */
+		struct io_splice *splice = (void *)request + bpf_core_field_offset(struct io_kiocb, cmd);
+		if (result <= 0)
+			return 0;
+		if (!used_tcp(sock_of(file)))
+			count_bytes(task, file, 0, result);
+		struct file *from = file_of(task, BPF_CORE_READ(splice, splice_fd_in));
+		if (!(BPF_CORE_READ(splice, flags) & SPLICE_F_FD_IN_FIXED) && !used_tcp(sock_of(from)))
+			count_bytes(task, from, result, 0);
+		return 0;
+	}
+	case OP_SEND:
+	case OP_SEND_ZC:
+	case OP_SENDMSG:
+	case OP_SENDMSG_ZC: {
+		if (result > 0 && !used_tcp(sock_of(file)))
+			count_bytes(task, file, 0, result);
+		__u64 key = (__u64)request;
+		if (bpf_map_delete_elem(&addressed, &key))
+			return 0;
+		break;
+	}
 	case OP_SOCKET:
 		if (result >= 0)
 			own_socket(task, sock_of(file_of(task, result)));
@@ -239,9 +335,10 @@ int BPF_PROG(on_uring_result, void *ring_context, struct io_kiocb *request)
 	case OP_BIND:
 	case OP_LISTEN:
 	case OP_FTRUNCATE:
+	case OP_FALLOCATE:
+	case OP_FSETXATTR:
 		break;
-	case OP_SENDMSG:
-	case OP_SENDMSG_ZC:
+	case OP_SETXATTR:
 	case OP_UNLINKAT:
 	case OP_RENAMEAT:
 	case OP_MKDIRAT:
@@ -259,8 +356,12 @@ int BPF_PROG(on_uring_result, void *ring_context, struct io_kiocb *request)
 	e->request = (__u64)request;
 	e->ret = result;
 	struct sock *sk = sock_of(file);
+	bool sends = op == OP_SEND || op == OP_SEND_ZC || op == OP_SENDMSG || op == OP_SENDMSG_ZC;
 	if (sk) {
 		append_socket(s, sk, op == OP_CONNECT);
+		/* The socket's own peer is not whom a message was sent to. */
+		if (sends)
+			e->facts &= ~(FACT_ADDRESS | FACT_ADDRESS_KERNEL);
 		if (op == OP_CONNECT || (op == OP_ACCEPT && result >= 0))
 			own_connection(task, sk, op == OP_ACCEPT);
 	} else if (file) {

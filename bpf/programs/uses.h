@@ -9,6 +9,9 @@
 /* Descriptors of a process that are looked at when it ends. */
 #define DESCRIPTORS_MAX 65536
 
+/* Which side had made a connection. */
+enum { SEEN, MADE_HERE, MADE_THERE };
+
 struct use_key {
 	__u64 file;
 	__u32 pid;
@@ -23,6 +26,8 @@ struct file_use {
 	__u32 epoch;
 	__u32 calls;
 	__u32 several_threads;
+	__u32 made; /* of a TCP connection that somebody outside had made: by which side */
+	__u32 dev;
 };
 
 struct {
@@ -31,9 +36,6 @@ struct {
 	__type(key, struct use_key);
 	__type(value, struct file_use);
 } uses SEC(".maps");
-
-static __always_inline struct sock *sock_of(struct file *file);
-static __noinline int append_socket(struct scratch *s, struct sock *sk, int peer_of_unix);
 
 /* `file`: NULL where it is gone. */
 static __noinline int fill_use(struct scratch *s, struct file_use *use, struct file *file)
@@ -50,7 +52,8 @@ static __noinline int fill_use(struct scratch *s, struct file_use *use, struct f
 		e->facts |= FACT_PATH_KERNEL;
 	}
 	e->inode = use->inode;
-	e->facts |= FACT_BYTES;
+	e->dev = use->dev;
+	e->facts |= FACT_BYTES | FACT_INODE;
 	e->first_ns = use->first_ns;
 	e->last_ns = use->last_ns;
 	e->bytes_in = use->bytes_in;
@@ -59,6 +62,12 @@ static __noinline int fill_use(struct scratch *s, struct file_use *use, struct f
 		e->tid = use->tid;
 	if (use->several_threads)
 		e->facts |= FACT_SEVERAL_THREADS;
+	/* A port that was bound is a listener's, or that of a program which bound it and then connected. */
+	if (use->made == MADE_THERE) {
+		e->flags = 1;
+		e->facts |= FACT_FLAGS;
+		e->errors |= ERROR_DIRECTION;
+	}
 	submit_many(s, use->calls);
 	return 0;
 }
@@ -76,6 +85,7 @@ static __noinline int count_bytes(struct task_struct *task, struct file *file, _
 	struct use_key key = { .file = (__u64)file, .pid = task->tgid, .zero = 0 };
 	struct file_use *use = bpf_map_lookup_elem(&uses, &key);
 	__u64 inode = BPF_CORE_READ(file, f_inode, i_ino);
+	__u32 dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
 	__u64 now = bpf_ktime_get_boot_ns();
 	__u32 tid = task->flags & PF_IO_WORKER ? task->tgid : task->pid;
 	if (use && (use->epoch != leader->epoch || use->inode != inode)) {
@@ -85,15 +95,20 @@ static __noinline int count_bytes(struct task_struct *task, struct file *file, _
 		use->calls = use->several_threads = 0;
 		use->tid = tid;
 		use->inode = inode;
+		use->dev = dev;
 		use->epoch = leader->epoch;
 	}
 	if (!use) {
 		struct file_use fresh = {
 			.first_ns = now,
 			.inode = inode,
+			.dev = dev,
 			.tid = tid,
 			.epoch = leader->epoch,
 		};
+		struct sock *sk = sock_of(file);
+		if (sk && is_tcp(sk))
+			fresh.made = chose_its_port(sk) ? MADE_HERE : MADE_THERE;
 		if (bpf_map_update_elem(&uses, &key, &fresh, BPF_ANY)) {
 			count_lost(LOSS_MAP_FULL, EVENT_CLOSE);
 			return 0;
@@ -168,5 +183,45 @@ static __noinline int end_uses(__u64 first, __u64 last)
 	struct descriptors range = { .first = first };
 	count -= first;
 	bpf_loop(count < DESCRIPTORS_MAX ? count : DESCRIPTORS_MAX, descriptor_step, &range, 0);
+	return 0;
+}
+
+/* Whether anybody still holds a file. The counter's form is another one since Linux 6.13, where 0 is one holder. */
+static __always_inline bool is_held(struct file *file)
+{
+	if (bpf_core_field_exists(file->f_count))
+		return BPF_CORE_READ(file, f_count.counter) > 0;
+	return BPF_CORE_READ(file, f_ref.refcnt.counter) >= 0;
+}
+
+struct leftovers {
+	__u32 pid;
+	__u32 zero;
+};
+
+static long leftover_step(void *map, struct use_key *key, struct file_use *use, struct leftovers *of)
+{
+	if (key->pid != of->pid)
+		return 0;
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file *file = (struct file *)key->file;
+	struct file_use taken = *use;
+	struct use_key gone = *key;
+	if (bpf_map_delete_elem(&uses, &gone))
+		return 0;
+	bool same = is_held(file) && BPF_CORE_READ(file, f_inode, i_ino) == taken.inode;
+	record_use(task, &taken, same ? file : NULL);
+	return 0;
+}
+
+/* At a process's end: what it used and no descriptor of its own leads to any more. An io_uring keeps files without one,
+ * and a process that shares the descriptors can have closed them. */
+static __noinline int end_leftovers(struct task_struct *task)
+{
+	struct thread_state *leader = state_of_leader(task);
+	if (!leader || (__s32)leader->uses <= 0)
+		return 0;
+	struct leftovers of = { .pid = task->tgid };
+	bpf_for_each_map_elem(&uses, leftover_step, &of, 0);
 	return 0;
 }

@@ -85,13 +85,17 @@ impl<'a> Texts<'a> {
         }
         let name = self.text(name, field);
         let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+        // The root of a program that was given another one is above none of its names.
+        let floor = if name.starts_with('/') { parts.len() } else { 0 };
         let mut dotdot = false;
         for part in name.split('/') {
             match part {
                 "" | "." => {}
                 ".." => {
                     dotdot = true;
-                    parts.pop();
+                    if parts.len() > floor {
+                        parts.pop();
+                    }
                 }
                 part => parts.push(part),
             }
@@ -267,6 +271,12 @@ pub fn decode(bytes: &[u8]) -> Result<(Record, u64), DecodeError> {
     }
     if head.errors & ERROR_TARGET_NAMESPACED != 0 {
         texts.missing.push("target_pid:of_its_own_namespace".to_owned());
+    }
+    if head.errors & ERROR_UNATTACHED != 0 {
+        texts.missing.push("path:named_within_its_file_system".to_owned());
+    }
+    if head.errors & ERROR_DIRECTION != 0 {
+        texts.missing.push("flags:direction_by_its_port".to_owned());
     }
     texts.missing.dedup();
     event.missing = std::mem::take(&mut texts.missing);
@@ -451,6 +461,7 @@ mod tests {
             (b"app\0srv\0", b"../x", "/srv/x"),
             (b"", b"/etc//hosts", "/etc/hosts"),
             (b"", b"../../..", "/"),
+            (b"jail\0srv\0", b"/a/../../b", "/srv/jail/b"),
         ] {
             let bytes =
                 record(|head| head.kind = Kind::Delete as u16, &[(Slot::PathBase, base), (Slot::PathArgument, name)]);

@@ -92,6 +92,10 @@ pub(crate) const ERROR_ENVIRONMENT_CUT: u32 = 1 << 20;
 pub(crate) const ERROR_CHANGED: u32 = 1 << 21;
 /// Bit of "the target's pid is of the caller's own namespace".
 pub(crate) const ERROR_TARGET_NAMESPACED: u32 = 1 << 22;
+/// Bit of "the path is only what lies beneath a mount that is in no tree".
+pub(crate) const ERROR_UNATTACHED: u32 = 1 << 23;
+/// Bit of "which side made the connection is not known for sure".
+pub(crate) const ERROR_DIRECTION: u32 = 1 << 24;
 /// The kind of a record that only completes an earlier one.
 pub(crate) const EVENT_COMPLETED: u16 = 63;
 

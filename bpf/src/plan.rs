@@ -159,11 +159,37 @@ pub(crate) fn choose(kernel: &Kernel<'_>) -> Plan {
     }
     let mut gaps = vec![
         uncovered(
-            "system calls of 32-bit programs",
+            "messages of 32-bit programs, and calls of the x32 table",
             &[],
-            "only calls by the 64-bit table are read; others are counted as lost, and where none was, none was made",
+            "their structures are laid out otherwise; such calls are counted as lost, and where none was, none was made",
         ),
         uncovered("times set on files (utimensat)", &[], "no probe of this version records them"),
+        uncovered(
+            "bytes written through shared mappings of files",
+            &[],
+            "such a file was opened for writing, and is reported as written; the memory is not watched",
+        ),
+        uncovered(
+            "shared memory and message queues (System V, POSIX)",
+            &[],
+            "what processes tell one another there is not recorded; POSIX shared memory shows as files in /dev/shm",
+        ),
+        uncovered(
+            "calls that a seccomp filter answers",
+            &[],
+            "the kernel tells of a call only after its filters; what a supervisor does for a program is its own",
+        ),
+        uncovered(
+            "programs that the kernel starts, and what it does for its own settings",
+            &[],
+            "modules, core dump handlers and eBPF programs run outside the followed tree; writing /proc/sys and /sys \
+             is recorded",
+        ),
+        uncovered(
+            "terminals and devices told by ioctl",
+            &[],
+            "of ioctl, sharing the content of files, their attributes and ordered signals are recorded",
+        ),
     ];
     let unresolved: Vec<&Probe> = probes.iter().filter(|probe| probe.plan == "objects" && !probe.attached).collect();
     if let Some(reason) = unresolved.first().and_then(|probe| probe.reason.as_ref()) {
@@ -175,12 +201,19 @@ pub(crate) fn choose(kernel: &Kernel<'_>) -> Plan {
                  kernel: {reason}"
             ),
         ));
+        gaps.push(uncovered(
+            "descriptors that another thread replaces before the call that made them returns",
+            &[],
+            "an opened file and an accepted connection are looked up when the call returns, where they cannot be \
+             watched as they are made",
+        ));
     }
     if uring {
         gaps.push(uncovered(
-            "extended attributes set through io_uring",
+            "what one request of io_uring accepts and receives again and again (multishot)",
             &[],
-            "of io_uring, opening, naming, connecting, accepting, sending, reading and writing are recorded",
+            "its first submission is recorded, and the bytes of the connections when they are used otherwise; passing \
+             descriptors between rings is not",
         ));
     } else {
         gaps.push(uncovered(

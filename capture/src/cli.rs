@@ -41,6 +41,10 @@ pub struct RunArguments {
     /// What to read names and addresses from, where the kernel leaves a choice.
     #[arg(long, value_enum, default_value_t = Plan::Auto)]
     pub plan: Plan,
+    /// How much of the kernel's memory may wait for the recorder, in MiB: a power of two. A command that does more than
+    /// that while the recorder gets no processor loses events, and the case tells how many.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = ring_mib)]
+    pub ring_mib: u32,
     /// Also read span-log lines that are appended to this file while the capture runs.
     #[arg(long, value_name = "FILE")]
     pub span_log: Option<PathBuf>,
@@ -50,6 +54,14 @@ pub struct RunArguments {
     /// The command and its arguments.
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub command: Vec<OsString>,
+}
+
+/// A ring's size: the kernel takes powers of two, below 4 GiB.
+fn ring_mib(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(mib) if mib.is_power_of_two() && mib <= 2048 => Ok(mib),
+        _ => Err("it must be a power of two, from 1 to 2048".to_owned()),
+    }
 }
 
 /// `attach`.

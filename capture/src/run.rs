@@ -3,14 +3,14 @@
 use crate::cli::RunArguments;
 use crate::error::Result;
 use crate::launch::{Identity, start};
-use crate::recorder::{Asked, Followed, RING_BYTES, begin, record};
+use crate::recorder::{Asked, Followed, begin, record};
 use argus_bpf::Probes;
 use std::ffi::OsString;
 
 /// Runs the command under capture; returns the exit status to pass on.
 pub fn run(arguments: &RunArguments) -> Result<u8> {
     let identity = Identity::resolve(arguments.user.as_deref())?;
-    let probes = Probes::load(RING_BYTES, arguments.plan.into())?;
+    let probes = Probes::load(arguments.ring_mib << 20, arguments.plan.into())?;
     let asked = Asked {
         output: &arguments.output,
         mode: "run",

@@ -3,7 +3,8 @@
 
 use argus_schemas::report::Facet::{Connect, Delete, Exec, Read, Rename, Write};
 use argus_schemas::report::{Facet, Report};
-use argus_tests::evasion::{self, Seen, WAYS};
+use argus_tests::evasion::{self, DIFFERING, Seen, WAYS};
+use argus_tests::events::events;
 use argus_tests::{Scratch, all_effects, program, report, run, shown, skip, workspace};
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,10 +31,16 @@ for plan in auto syscalls; do
     echo "EXIT $?"
     for way in WAYS; do
         rm -rf /tmp/work && mkdir /tmp/work
-        argus-capture run --plan $plan -o /out/$plan-$way.argus -- evade $way /tmp/work 7000 >/tmp/said
+        EVADE_FEW=1 argus-capture run --plan $plan -o /out/$plan-$way.argus -- evade $way /tmp/work 7000 >/tmp/said
         echo $? >/out/$plan-$way.status
         mv /tmp/said /out/$plan-$way.said
     done
+    EVADE_OPENS=20000 argus-capture run --plan $plan --ring-mib 1 -o /out/$plan-flood.argus -- evade flood /tmp 7000
+    rm -rf /tmp/work && mkdir /tmp/work
+    argus-capture run --plan $plan -o /out/$plan-kill_recorder.argus -- evade kill_recorder /tmp/work 7000
+    echo 'nameserver 127.0.0.1' >/etc/resolv.conf
+    argus-capture run --plan $plan -o /out/$plan-names.argus -- evade names /tmp 7000
+    echo "NAMES $?"
 done
 "#;
 
@@ -105,6 +112,15 @@ fn linux_6_1_records_the_same_under_both_plans() {
     };
     assert!(resolved(&objects) && !resolved(&syscalls));
 
+    for plan in ["auto", "syscalls"] {
+        a_flood_hides_no_connection(&of(plan, "flood"));
+        let killed = of(plan, "kill_recorder");
+        assert!(!killed.case.clean, "{plan}: {:?}", killed.case);
+        assert!(all_effects(&killed).any(|one| one.object == "/tmp/work/before"), "{plan}");
+        names_are_filled_in(&of(plan, "names"));
+    }
+    assert_eq!(console.matches("NAMES 0").count(), 2, "{console}");
+
     for (way, check) in WAYS {
         let status =
             |plan: &str| fs::read_to_string(scratch.join(format!("out/{plan}-{way}.status"))).unwrap_or_default();
@@ -118,15 +134,45 @@ fn linux_6_1_records_the_same_under_both_plans() {
         }
         let seen = ["auto", "syscalls"].map(|plan| {
             let said = fs::read_to_string(scratch.join(format!("out/{plan}-{way}.said"))).unwrap_or_default();
-            Seen { report: of(plan, way), folder: "/tmp/work".to_owned(), port: 7000, said: said.trim().to_owned() }
+            let events = events(&scratch.join(format!("out/{plan}-{way}.argus")));
+            Seen {
+                report: of(plan, way),
+                events,
+                folder: "/tmp/work".to_owned(),
+                port: 7000,
+                said: said.trim().to_owned(),
+            }
         });
         for (seen, plan) in seen.iter().zip(["objects", "syscalls"]) {
             eprintln!("looking at {way} under {plan}");
             check(seen);
         }
         // Under the one plan, what another thread rewrites is known; under the other, it is a claim.
-        if *way != "race" {
+        if !DIFFERING.contains(way) {
             assert_eq!(facts(&seen[0].report), facts(&seen[1].report), "{way}");
         }
     }
+}
+
+fn a_flood_hides_no_connection(report: &Report) {
+    let peer = all_effects(report).find(|one| one.facet == Connect && one.object == "127.0.0.1:7000");
+    assert!(peer.is_some(), "{:#?}", report.limits);
+    let opens = all_effects(report).filter(|one| one.object.starts_with("/nowhere/")).count() as u64;
+    assert!(opens > 100 && report.case.lost > 0, "{opens} seen, {} lost", report.case.lost);
+    assert_eq!(opens + report.case.lost, 20_000, "what is not there is counted, to the last one");
+}
+
+fn names_are_filled_in(report: &Report) {
+    for (object, expected) in [
+        ("127.0.1.1:443", "libc.example (DNS)"),
+        ("127.0.1.2:443", "raw.example (DNS)"),
+        ("127.0.1.3:443", "stream.example (DNS)"),
+        ("127.0.2.1:443", "tls.example (TLS)"),
+    ] {
+        let peer = all_effects(report).find(|one| one.facet == Connect && one.object == object);
+        let names: Vec<String> = peer.iter().flat_map(|peer| &peer.names).map(ToString::to_string).collect();
+        assert_eq!(names, [expected], "{object}");
+    }
+    let missing = all_effects(report).any(|one| one.object == "nowhere.example" && one.outcome == "NXDOMAIN");
+    assert!(missing, "{:#?}", facts(report));
 }

@@ -188,3 +188,86 @@ fn a_full_disk_ends_neither_the_command_nor_the_case() {
     assert!(report.case.lost > 0, "{:#?}", report.case);
     assert!(report.case.events + report.case.lost >= 150_000, "{:#?}", report.case);
 }
+
+/// Stops a file system where it stands, without its journal: what an ext4 that lost its power looks like.
+const CUT: &str = "import fcntl, os, struct, sys; \
+                   fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
+
+/// How often the power is cut.
+const CUTS: u64 = 10;
+
+/// An ext4 in a file, mounted; it goes when this value does, whatever became of the test.
+struct Disk {
+    image: std::path::PathBuf,
+    place: std::path::PathBuf,
+}
+
+impl Disk {
+    fn new(scratch: &Scratch) -> Result<Disk, String> {
+        let disk = Disk { image: scratch.join("disk.img"), place: scratch.join("disk") };
+        std::fs::create_dir(&disk.place).expect("a folder can be made");
+        let image = std::fs::File::create(&disk.image).expect("a file can be made");
+        image.set_len(64 << 20).expect("it can be that long");
+        for command in [Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&disk.image), &mut disk.mounts()] {
+            match command.output() {
+                Ok(output) if output.status.success() => {}
+                Ok(output) => return Err(shown(&output)),
+                Err(error) => return Err(format!("{command:?}: {error}")),
+            }
+        }
+        Ok(disk)
+    }
+
+    fn mounts(&self) -> Command {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", "loop"]).arg(&self.image).arg(&self.place);
+        mount
+    }
+
+    /// Without power, and then with power again.
+    fn again(&self) {
+        for mut command in [Command::new("umount"), self.mounts()] {
+            if command.get_program() == "umount" {
+                command.arg(&self.place);
+            }
+            let output = run(&mut command);
+            assert!(output.status.success(), "{command:?}: {}", shown(&output));
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.place).output();
+    }
+}
+
+#[test]
+fn a_power_cut_takes_one_second() {
+    if !ready("cutting the power") {
+        return;
+    }
+    let _alone = one_at_a_time();
+    for round in 0..CUTS {
+        let scratch = Scratch::new("power");
+        let disk = match Disk::new(&scratch) {
+            Ok(disk) => disk,
+            Err(why) => return skip("cutting the power", &why),
+        };
+        // What the program makes lies on another disk, which keeps its power.
+        let (case, work, stop) = (disk.place.join("p.argus"), scratch.join("work"), scratch.join("stop"));
+        let mut capture = start(&case, &work, &stop);
+        let wait = 300 + round * 617 % 2_300;
+        std::thread::sleep(Duration::from_millis(wait));
+        let ended = boot_ns();
+        let cut = run(Command::new("python3").args(["-c", CUT]).arg(&disk.place));
+        assert!(cut.status.success(), "{}", shown(&cut));
+        capture.kill().expect("it still runs");
+        capture.wait().expect("it can be waited for");
+        std::fs::write(&stop, "").expect("the program can be told to stop");
+        disk.again();
+        let report = report(&case);
+        assert!(!report.case.clean, "after {wait} ms");
+        nothing_but_the_last_second_is_missing(&report, &work, ended);
+    }
+}

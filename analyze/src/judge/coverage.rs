@@ -82,9 +82,7 @@ fn doubt(facet: Facet, call: &Judged, evidence: &Evidence, unsettled: &[&EffectR
     if let Some(loss) = lost {
         return Some(format!("{} events were lost meanwhile ({})", loss.count, loss.cause));
     }
-    // Through a ring that is seen, attributes can still be set without being so.
-    let unseen =
-        facet == Facet::Permission || manifest.coverage.uncovered.iter().any(|gap| gap.what == IO_URING_UNSEEN);
+    let unseen = manifest.coverage.uncovered.iter().any(|gap| gap.what == IO_URING_UNSEEN);
     if unseen && evidence.rings.iter().any(|ring| ring.owner.as_ref().is_none_or(|owner| *owner == call.span.span_id)) {
         return Some("io_uring was used, and work done through it may be unseen".to_owned());
     }
