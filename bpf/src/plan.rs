@@ -100,6 +100,28 @@ fn uncovered(what: &str, facets: &[&str], reason: &str) -> Uncovered {
         what: what.to_owned(),
         facets: facets.iter().map(|facet| (*facet).to_owned()).collect(),
         reason: reason.to_owned(),
+        mend: None,
+    }
+}
+
+/// Why a kernel cannot be asked for something, and what would have to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hindrance {
+    /// Why.
+    pub why: String,
+    /// What to do about it, where something can be done.
+    pub mend: Option<String>,
+}
+
+impl Hindrance {
+    /// One that nothing can be done about.
+    pub fn new(why: String) -> Self {
+        Self { why, mend: None }
+    }
+
+    /// With what to do about it.
+    pub fn mended_by(self, mend: &str) -> Self {
+        Self { mend: Some(mend.to_owned()), ..self }
     }
 }
 
@@ -113,9 +135,9 @@ pub(crate) struct Kernel<'a> {
     /// Whether its BTF has a type or function of this name.
     pub has: &'a dyn Fn(&str) -> bool,
     /// Why programs cannot be attached to the control groups, if they cannot.
-    pub groups: Result<(), String>,
+    pub groups: Result<(), Hindrance>,
     /// Why its functions cannot be traced, if they cannot.
-    pub tracing: Result<(), String>,
+    pub tracing: Result<(), Hindrance>,
     /// Programs that it refused when they were attached, by name, and why.
     pub refused: Vec<(&'static str, String)>,
 }
@@ -140,8 +162,10 @@ pub(crate) fn choose(kernel: &Kernel<'_>) -> Plan {
             Needs::Type(_) if !uring => {
                 Some("this kernel is older than 6.0, and lays io_uring requests out otherwise".to_owned())
             }
-            Needs::ControlGroups => groups.clone().err(),
-            Needs::Function(_) if kernel.tracing.is_err() => kernel.tracing.clone().err(),
+            Needs::ControlGroups => groups.clone().err().map(|hindrance| hindrance.why),
+            Needs::Function(_) if kernel.tracing.is_err() => {
+                kernel.tracing.clone().err().map(|hindrance| hindrance.why)
+            }
             Needs::Function(function) if !has(function) => Some(format!("this kernel has no {function}")),
             _ => None,
         };
@@ -193,14 +217,18 @@ pub(crate) fn choose(kernel: &Kernel<'_>) -> Plan {
     ];
     let unresolved: Vec<&Probe> = probes.iter().filter(|probe| probe.plan == "objects" && !probe.attached).collect();
     if let Some(reason) = unresolved.first().and_then(|probe| probe.reason.as_ref()) {
-        gaps.push(uncovered(
-            "the folders of names that were deleted, renamed, linked or made, beyond symbolic links in them",
-            &[],
-            &format!(
-                "such names are read from the call's argument, at its start and its end, and not resolved by the \
+        let mend = kernel.tracing.as_ref().err().and_then(|hindrance| hindrance.mend.clone());
+        gaps.push(Uncovered {
+            mend,
+            ..uncovered(
+                "the folders of names that were deleted, renamed, linked or made, beyond symbolic links in them",
+                &[],
+                &format!(
+                    "such names are read from the call's argument, at its start and its end, and not resolved by the \
                  kernel: {reason}"
-            ),
-        ));
+                ),
+            )
+        });
         gaps.push(uncovered(
             "descriptors that another thread replaces before the call that made them returns",
             &[],
@@ -216,11 +244,12 @@ pub(crate) fn choose(kernel: &Kernel<'_>) -> Plan {
              descriptors between rings is not",
         ));
     } else {
-        gaps.push(uncovered(
+        let gap = uncovered(
             IO_URING_UNSEEN,
             &[],
             "setting up a ring is recorded (kind io_uring); where none was, none was used",
-        ));
+        );
+        gaps.push(Uncovered { mend: Some("run Linux 6.0 or newer".to_owned()), ..gap });
     }
     match groups {
         Ok(()) => gaps.push(uncovered(
@@ -229,7 +258,9 @@ pub(crate) fn choose(kernel: &Kernel<'_>) -> Plan {
             "names are read from answers of port 53 and from TLS over TCP; DNS over HTTPS, QUIC and encrypted client \
              hellos show none",
         )),
-        Err(why) => gaps.push(uncovered(NAMES_UNSEEN, &[], why)),
+        Err(hindrance) => {
+            gaps.push(Uncovered { mend: hindrance.mend.clone(), ..uncovered(NAMES_UNSEEN, &[], &hindrance.why) });
+        }
     }
     let seen = |kind: &&Kind| match kind {
         Kind::Dns | Kind::TlsName => groups.is_ok(),
@@ -248,13 +279,19 @@ mod tests {
     use super::*;
 
     fn plan(types: &[&str], groups: bool, tracing: bool, refused: &[&'static str]) -> Plan {
-        let allowed = |yes: bool| if yes { Ok(()) } else { Err("it cannot".to_owned()) };
+        let hindrance = || Hindrance::new("it cannot".to_owned()).mended_by("let it");
+        let allowed = |yes: bool| if yes { Ok(()) } else { Err(hindrance()) };
         choose(&Kernel {
             has: &|name| types.contains(&name),
             groups: allowed(groups),
             tracing: allowed(tracing),
             refused: refused.iter().map(|name| (*name, "refused".to_owned())).collect(),
         })
+    }
+
+    /// What would mend a gap.
+    fn mend<'a>(plan: &'a Plan, what: &str) -> Option<&'a str> {
+        plan.coverage.uncovered.iter().find(|gap| gap.what.starts_with(what))?.mend.as_deref()
     }
 
     fn is_uncovered(plan: &Plan, what: &str) -> bool {
@@ -280,6 +317,7 @@ mod tests {
         let without = plan(&[], false, false, &[]);
         assert_eq!((names(&without), without.optional.len()), (0, 0));
         assert!(is_uncovered(&without, NAMES_UNSEEN) && !is_uncovered(&with, NAMES_UNSEEN));
+        assert_eq!(mend(&without, NAMES_UNSEEN), Some("let it"));
     }
 
     #[test]
@@ -297,6 +335,7 @@ mod tests {
         assert!(!is_uncovered(&all, gap));
         let locked = plan(&functions, false, false, &[]);
         assert!(locked.optional.is_empty() && is_uncovered(&locked, gap));
+        assert_eq!(mend(&locked, gap), Some("let it"));
         // One hook that is missing is named, and the others stay.
         for one_less in [plan(&functions[1..], false, true, &[]), plan(&functions, false, true, &["object_unlink"])] {
             assert_eq!(one_less.optional.len(), functions.len() - 1);

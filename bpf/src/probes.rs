@@ -1,7 +1,7 @@
 //! Loads and attaches the eBPF programs, and drains their ring buffer.
 
 use crate::layout::LOSS_CAUSES;
-use crate::plan::{self, Kernel, Plan};
+use crate::plan::{self, Hindrance, Kernel, Plan};
 use crate::skeleton::{ArgusSkel, ArgusSkelBuilder, types};
 use crate::trial::TrialSkelBuilder;
 use argus_schemas::events::Kind;
@@ -69,14 +69,20 @@ fn said() -> String {
 
 /// The root of the control groups (version 2), which programs for packets are attached to. It is opened without being
 /// mounted: where it usually lies, another mount may hide it, or there may be none.
-fn control_groups() -> Result<OwnedFd, String> {
+fn control_groups() -> Result<OwnedFd, Hindrance> {
     // From <linux/mount.h>: FSCONFIG_CMD_CREATE, and the close-on-exec flag of fsopen and fsmount alike.
     const CREATE: i32 = 6;
     const CLOSE_ON_EXEC: i32 = 1;
     let owned = |fd: i64| match i32::try_from(fd) {
         // SAFETY: the kernel has just returned this descriptor, and nothing else owns it.
         Ok(fd @ 0..) => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-        _ => Err(format!("control groups of version 2 cannot be opened: {}", std::io::Error::last_os_error())),
+        _ => {
+            let error = std::io::Error::last_os_error();
+            let hindrance = Hindrance::new(format!("control groups of version 2 cannot be opened: {error}"));
+            Err(hindrance.mended_by(
+                "boot a kernel built with CONFIG_CGROUP_BPF, and without `cgroup_disable` on its command line",
+            ))
+        }
     };
     // SAFETY: a C string and an integer.
     let context = owned(unsafe { libc::syscall(libc::SYS_fsopen, c"cgroup2".as_ptr(), CLOSE_ON_EXEC) })?;
@@ -88,7 +94,7 @@ fn control_groups() -> Result<OwnedFd, String> {
 }
 
 /// Whether the kernel lets its own functions be traced: the only way to know is to try.
-fn functions_can_be_traced() -> Result<(), String> {
+fn functions_can_be_traced() -> Result<(), Hindrance> {
     let mut memory = MaybeUninit::uninit();
     let tried = TrialSkelBuilder::default()
         .open(&mut memory)
@@ -99,11 +105,13 @@ fn functions_can_be_traced() -> Result<(), String> {
         printed.clear();
     }
     tried.map_err(|error| match error.kind() {
-        ErrorKind::PermissionDenied => {
+        ErrorKind::PermissionDenied => Hindrance::new(
             "this kernel does not let its own functions be traced: lockdown, which Secure Boot turns on, forbids it"
-                .to_owned()
-        }
-        _ => format!("this kernel does not let its own functions be traced: {error}"),
+                .to_owned(),
+        )
+        .mended_by("boot without lockdown: Secure Boot off, or without `lockdown=` on the kernel's command line"),
+        _ => Hindrance::new(format!("this kernel does not let its own functions be traced: {error}"))
+            .mended_by("boot a kernel built with CONFIG_FUNCTION_TRACER, as distributions build it"),
     })
 }
 
@@ -203,7 +211,10 @@ impl Probes {
             groups: groups.as_ref().map(drop).map_err(Clone::clone),
             tracing: match ask {
                 Ask::Everything => functions_can_be_traced(),
-                Ask::Syscalls => Err("the capture was asked to do without (--plan syscalls)".to_owned()),
+                Ask::Syscalls => {
+                    let why = "the capture was asked to do without (--plan syscalls)".to_owned();
+                    Err(Hindrance::new(why).mended_by("leave out --plan syscalls"))
+                }
             },
             refused: Vec::new(),
         };
@@ -237,7 +248,7 @@ impl Probes {
         if let Ok(root) = &groups
             && let Err(error) = attach_to_groups(&mut skeleton, root)
         {
-            known.groups = Err(format!("the kernel refused the programs for control groups: {error}"));
+            known.groups = Err(Hindrance::new(format!("the kernel refused the programs for control groups: {error}")));
         }
         plan = plan::choose(&known);
 

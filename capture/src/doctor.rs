@@ -3,6 +3,8 @@
 use crate::cli::DoctorArguments;
 use crate::error::Result;
 use argus_bpf::{Ask, Probes};
+use argus_schemas::manifest::Probe;
+use std::collections::BTreeMap;
 use std::error::Error as _;
 
 /// Prints what a capture here could do; the exit status is 0 when `run` would work, else 2.
@@ -29,14 +31,13 @@ pub fn doctor(arguments: &DoctorArguments) -> Result<u8> {
     println!("rights      {}", if root { "root" } else { "not root: run it with sudo" });
     match loaded {
         Ok(probes) => {
-            for probe in probes.probes() {
-                match &probe.reason {
-                    None => println!("probe       {} attached (plan {})", probe.hook, probe.plan),
-                    Some(why) => println!("probe       {} not attached: {why}", probe.hook),
-                }
-            }
+            plans(probes.probes());
+            println!();
             for gap in &probes.coverage().uncovered {
-                println!("unseen      {}: {}", gap.what, gap.reason);
+                println!("unseen      {}\n            {}", gap.what, gap.reason);
+                if let Some(mend) = &gap.mend {
+                    println!("   to mend  {mend}");
+                }
             }
             println!("\nargus-capture run works here.");
             Ok(0)
@@ -49,6 +50,24 @@ pub fn doctor(arguments: &DoctorArguments) -> Result<u8> {
                 cause = one.source();
             }
             Ok(2)
+        }
+    }
+}
+
+/// A line for each plan, and for each reason why probes of it are not attached.
+fn plans(probes: &[Probe]) {
+    for plan in ["syscalls", "objects"] {
+        let of_plan: Vec<&Probe> = probes.iter().filter(|probe| probe.plan == plan).collect();
+        let attached = of_plan.iter().filter(|probe| probe.attached).count();
+        println!("plan        {plan}: {attached} of {} probes attached", of_plan.len());
+        let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for probe in of_plan {
+            if let Some(why) = &probe.reason {
+                missing.entry(why).or_default().push(&probe.hook);
+            }
+        }
+        for (why, hooks) in missing {
+            println!("   not      {}\n            {why}", hooks.join(", "));
         }
     }
 }

@@ -123,6 +123,9 @@ pub struct Uncovered {
     pub facets: Vec<String>,
     /// Why.
     pub reason: String,
+    /// What would have to change for it to be seen, where something can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mend: Option<String>,
 }
 
 /// Events that happened and were not recorded.

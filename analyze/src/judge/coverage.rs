@@ -182,8 +182,12 @@ mod tests {
         check(|manifest| manifest.end.as_mut().unwrap().boot_ns = 1_500, false);
         check(|manifest| manifest.losses.push(loss(1_900, 2_100)), false);
         check(|manifest| manifest.losses.push(loss(2_100, 2_200)), true);
-        let gap =
-            |facet: &str| Uncovered { what: "x".to_owned(), facets: vec![facet.to_owned()], reason: "y".to_owned() };
+        let gap = |facet: &str| Uncovered {
+            what: "x".to_owned(),
+            facets: vec![facet.to_owned()],
+            reason: "y".to_owned(),
+            mend: None,
+        };
         check(|manifest| manifest.coverage.uncovered.push(gap("connect")), false);
         check(|manifest| manifest.coverage.uncovered.push(gap("read")), true);
     }
