@@ -282,7 +282,7 @@ fn paths(seen: &Seen) {
     for event in &opened {
         let path = event.path.clone().unwrap_or_default();
         let name = if unattached(event) { "unattached".to_owned() } else { path.replace(&seen.folder, "{}") };
-        assert!(path.ends_with("/work/real/file") || path.ends_with("/work/bound/file"), "{event:#?}");
+        assert!(path.ends_with("/real/file") || path.ends_with("/bound/file"), "{event:#?}");
         *counts.entry(name).or_default() += event.count.unwrap_or(1);
     }
     // Made, three times opened; and once as the root of what a program could see.
@@ -292,7 +292,7 @@ fn paths(seen: &Seen) {
     namespaces.dedup();
     assert_eq!(namespaces.len(), 2, "before and after the namespace was left");
     let lost = seen.event(Kind::Delete, |event| event.path.as_ref().is_some_and(|path| path.ends_with("/lost")));
-    assert!(unattached(lost) && lost.path.as_ref().is_some_and(|path| path.ends_with("/work/real/lost")), "{lost:#?}");
+    assert!(unattached(lost) && lost.path.as_ref().is_some_and(|path| path.ends_with("/real/lost")), "{lost:#?}");
     check(
         seen,
         &[
