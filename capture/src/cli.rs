@@ -23,6 +23,64 @@ pub enum Command {
     Attach(AttachArguments),
     /// Tell what this machine allows, what would be unseen, and how to mend it.
     Doctor(DoctorArguments),
+    /// Begin or end a span from a shell; silent outside a capture.
+    #[command(subcommand)]
+    Mark(MarkArguments),
+    /// Turn a coding agent's hook call (JSON on standard input) into a span; it never disturbs the agent.
+    Hook(HookArguments),
+}
+
+/// `mark`.
+#[derive(Debug, Subcommand)]
+pub enum MarkArguments {
+    /// Begin a span, and print what the shell should evaluate.
+    Start(MarkStart),
+    /// End the span of TRACEPARENT, and print what goes back to the one before.
+    End(MarkEnd),
+}
+
+/// `mark start`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  eval \"$(argus-capture mark start deploy)\"; ./deploy.sh; eval \"$(argus-capture mark end)\""
+)]
+pub struct MarkStart {
+    /// What the span is called.
+    pub name: String,
+    /// `tool`, `agent`, `llm` or `step`.
+    #[arg(long, value_parser = ["tool", "agent", "llm", "step"], default_value = "tool")]
+    pub kind: String,
+    /// The call's arguments.
+    #[arg(long, value_name = "JSON")]
+    pub args: Option<String>,
+    /// What it may touch: {"hosts":[],"read":[],"write":[],"delete":[],"exec":[]}.
+    #[arg(long, value_name = "JSON")]
+    pub declares: Option<String>,
+    /// The shell that the span runs in; the parent of this process, unless told otherwise.
+    #[arg(long = "for", value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    pub pid: Option<i32>,
+}
+
+/// `mark end`.
+#[derive(Debug, Args)]
+pub struct MarkEnd {
+    /// `ok`, `error`, `cancelled`, or a word of your own.
+    #[arg(long, default_value = "ok")]
+    pub status: String,
+    /// What came of it: JSON, or a text.
+    #[arg(long, value_name = "JSON")]
+    pub result: Option<String>,
+    /// The shell that the span ran in, if `mark start` was told one.
+    #[arg(long = "for", value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    pub pid: Option<i32>,
+}
+
+/// `hook`.
+#[derive(Debug, Args)]
+pub struct HookArguments {
+    /// Print what to add to the agent's settings (Claude Code: settings.json; Codex: hooks.json) instead.
+    #[arg(long)]
+    pub settings: bool,
 }
 
 /// `run`.

@@ -113,6 +113,16 @@ pub enum Error {
          it; `sudo argus-capture doctor` tells what this machine lacks"
     ))]
     Probe(#[from] ProbeError),
+    /// A value that should be JSON is not.
+    #[error("the value of {option} is not JSON")]
+    #[diagnostic(help("quote it for the shell: {option} '{{\"key\": \"value\"}}'"))]
+    NotJson {
+        /// Which.
+        option: &'static str,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
     /// The system refused something small.
     #[error("{doing} failed")]
     #[diagnostic(help("the system's own message says why; `argus-capture doctor` tells what this machine allows"))]

@@ -8,7 +8,10 @@ mod clock;
 mod doctor;
 mod error;
 mod gaps;
+mod hook;
 mod launch;
+mod mark;
+mod messenger;
 mod names;
 mod receiver;
 mod recorder;
@@ -27,6 +30,8 @@ fn main() -> ExitCode {
         cli::Command::Run(arguments) => run::run(&arguments),
         cli::Command::Attach(arguments) => attach::attach(&arguments),
         cli::Command::Doctor(arguments) => doctor::doctor(&arguments),
+        cli::Command::Mark(arguments) => mark::mark(&arguments),
+        cli::Command::Hook(arguments) => hook::hook(&arguments),
     };
     match outcome {
         Ok(status) => ExitCode::from(status),
