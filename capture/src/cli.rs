@@ -3,6 +3,7 @@
 use argus_bpf::Ask;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Records what an agent's tools really do: follows a command in the kernel and writes a case for argus-analyze.
@@ -102,6 +103,9 @@ pub struct RunArguments {
     /// Also read span-log lines that are appended to this file while the capture runs.
     #[arg(long, value_name = "FILE")]
     pub span_log: Option<PathBuf>,
+    /// Receive OTLP over HTTP here (port 0: any that is free), and lead the command's exporters to it.
+    #[arg(long, value_name = "127.0.0.1:PORT", value_parser = crate::otlp::loopback)]
+    pub otlp: Option<SocketAddr>,
     /// Sign the case with this OpenSSH private key (Ed25519 or ECDSA P-256, no passphrase), for example the host's own.
     #[arg(long, value_name = "KEY")]
     pub sign: Option<PathBuf>,
@@ -131,6 +135,9 @@ pub struct AttachArguments {
     /// Also read span-log lines that are appended to this file while the capture runs.
     #[arg(long, value_name = "FILE")]
     pub span_log: Option<PathBuf>,
+    /// Receive OTLP over HTTP here, from an agent that was told to send it there (port 0: any that is free).
+    #[arg(long, value_name = "127.0.0.1:PORT", value_parser = crate::otlp::loopback)]
+    pub otlp: Option<SocketAddr>,
     /// Sign the case with this OpenSSH private key (Ed25519 or ECDSA P-256, no passphrase), for example the host's own.
     #[arg(long, value_name = "KEY")]
     pub sign: Option<PathBuf>,

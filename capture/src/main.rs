@@ -13,6 +13,7 @@ mod launch;
 mod mark;
 mod messenger;
 mod names;
+mod otlp;
 mod receiver;
 mod recorder;
 mod requests;

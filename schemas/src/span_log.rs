@@ -3,8 +3,8 @@
 //! [`parse`] reads one line; [`Assembler`] pairs starts with ends and collects marks. What cannot be read is counted
 //! and stays in the journal; it never stops the rest.
 
-use crate::import::Interval;
-use crate::manifest::{Loss, SpanLineCounts};
+use crate::import::{self, ClockMap, ForeignSpan, Interval};
+use crate::manifest::{ClockPair, Loss, SpanLineCounts};
 use crate::spans::{Mark, Span};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,6 +16,12 @@ pub const VERSION: u64 = 1;
 /// The `source` of what a coding agent's hooks report, which a line may name for itself. A hook runs before and after
 /// the call, so that its instants are bounds of those of the call.
 pub const HOOK: &str = "hook";
+
+/// The `source` of a request in OTLP.
+pub const OTLP: &str = "otlp";
+
+/// How much of what was not understood of a request is shown; the journal holds all of it.
+const SHOWN: usize = 200;
 
 /// Whether a program of this name is a shell: what stands between an agent and its hook, or a shell and its command.
 pub fn is_shell(program: &str) -> bool {
@@ -32,10 +38,23 @@ pub struct Received {
     pub author_pid: Option<i32>,
     /// The sending user; `None` for lines read from a file.
     pub author_uid: Option<u32>,
-    /// `socket` or `file`.
+    /// `socket`, `file`, or `otlp`.
     pub source: String,
-    /// The line, without its end.
+    /// The line, without its end; the body of a request in OTLP, as [`import::read_otlp_line`] reads it.
     pub line: String,
+}
+
+impl Received {
+    /// All but the line, which may be long.
+    fn clone_head(&self) -> Received {
+        Received {
+            boot_ns: self.boot_ns,
+            author_pid: self.author_pid,
+            author_uid: self.author_uid,
+            source: self.source.clone(),
+            line: String::new(),
+        }
+    }
 }
 
 /// One understood line.
@@ -220,6 +239,8 @@ pub struct Refused {
 pub struct Assembled {
     /// In order of their start lines.
     pub spans: Vec<Span>,
+    /// Spans of OTLP, with when they were received: they tell the time by the wall clock, until [`Assembled::place`].
+    pub foreign: Vec<(ForeignSpan, u64)>,
     /// In order of receipt.
     pub marks: Vec<Mark>,
     /// Lines that authors say they could not deliver.
@@ -230,6 +251,18 @@ pub struct Assembled {
     pub unreadable: Vec<Refused>,
     /// Understood lines that were not applied.
     pub refused: Vec<Refused>,
+}
+
+impl Assembled {
+    /// Puts spans that tell the time by the wall clock among the others, through pairs of both clocks.
+    pub fn place(&mut self, pairs: &[ClockPair]) {
+        let Some(clock) = ClockMap::new(pairs) else { return };
+        let placed = self.foreign.drain(..).map(|(foreign, received_boot_ns)| Span {
+            received_boot_ns: Some(received_boot_ns),
+            ..clock.span(&foreign)
+        });
+        self.spans.extend(placed);
+    }
 }
 
 /// Pairs starts with ends, in order of receipt.
@@ -251,6 +284,9 @@ impl Assembler {
             return;
         }
         self.assembled.counts.received += 1;
+        if received.source == OTLP {
+            return self.request(received);
+        }
         match parse(&received.line) {
             Ok(line) => {
                 if let Err(reason) = self.apply(line, received) {
@@ -261,6 +297,23 @@ impl Assembler {
                 self.assembled.counts.unreadable += 1;
                 self.assembled.unreadable.push(Refused { reason: error.to_string(), received: received.clone() });
             }
+        }
+    }
+
+    fn request(&mut self, received: &Received) {
+        let told = import::read_otlp_line(&received.line);
+        self.assembled.foreign.extend(told.spans.into_iter().map(|span| (span, received.boot_ns)));
+        if told.counts.lost() > 0 {
+            self.assembled.counts.unreadable += 1;
+            let reasons: Vec<String> = told
+                .counts
+                .not_understood
+                .iter()
+                .map(|(reason, trouble)| format!("{reason} ({} times)", trouble.count))
+                .collect();
+            let line = received.line.chars().take(SHOWN).collect();
+            let received = Received { line, ..received.clone_head() };
+            self.assembled.unreadable.push(Refused { reason: format!("OTLP: {}", reasons.join("; ")), received });
         }
     }
 
@@ -428,6 +481,42 @@ mod tests {
             let span = assemble(&[(7, &start), (7, &end)]).spans.remove(0);
             let got = (span.start_boot_ns, span.start_err_ns, span.end_boot_ns.unwrap_or(0), span.end_err_ns);
             assert_eq!(got, expected, "{lasted}");
+        }
+    }
+
+    #[test]
+    fn requests_in_otlp_are_placed_on_the_cases_clock() {
+        let span = |at: u64| {
+            format!(
+                r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736",
+                "spanId":"00f067aa0ba902b7","name":"execute_tool t","startTimeUnixNano":"{at}","endTimeUnixNano":"{}",
+                "attributes":[{{"key":"gen_ai.operation.name","value":{{"stringValue":"execute_tool"}}}}]}}]}}]}}]}}"#,
+                at + 1_000_000
+            )
+        };
+        let mut assembler = Assembler::new();
+        for line in [&span(5_000_000_000), "{", r#"{"protobuf":"!"}"#, r#"{"protobuf":""}"#] {
+            let (source, line) = (OTLP.to_owned(), line.to_owned());
+            assembler.take(&Received { boot_ns: 7, source, line, ..Received::default() });
+        }
+        let mut got = assembler.finish();
+        assert!(got.spans.is_empty());
+        let pair = |boot_ns: u64| ClockPair { boot_ns, real_ns: boot_ns + 4_000_000_000 };
+        got.place(&[pair(0), pair(2_000_000_000)]);
+        let placed = &got.spans[0];
+        assert_eq!((placed.span_id.as_str(), placed.source.as_str()), ("00f067aa0ba902b7", "otlp"));
+        assert!(placed.start_boot_ns.abs_diff(1_000_000_000) <= placed.start_err_ns + 1, "{placed:?}");
+        assert_eq!(placed.received_boot_ns, Some(7));
+        assert_eq!(got.counts, SpanLineCounts { received: 4, unreadable: 2 }, "{:?}", got.unreadable);
+    }
+
+    #[test]
+    fn protobuf_survives_its_line() {
+        for length in 0..10u8 {
+            let body: Vec<u8> = (0..length).map(|byte| byte.wrapping_mul(83).wrapping_add(200)).collect();
+            let line = import::line_of_protobuf(&body);
+            assert!(serde_json::from_str::<Value>(&line).is_ok(), "{line}");
+            assert_eq!(import::read_otlp_line(&line), import::read_otlp_protobuf(&body));
         }
     }
 

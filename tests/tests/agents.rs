@@ -1,9 +1,9 @@
-//! What agents say by themselves: marks of shells and hooks of coding agents. Each is recorded as its
+//! What agents say by themselves: marks of shells, hooks of coding agents, OpenTelemetry. Each is recorded as its
 //! users would, and ends in a report by tool, which is checked against the truth in the paths that were touched.
 
 use argus_schemas::report::{Facet, Report};
 use argus_tests::{
-    Scratch, can_capture, capture, on_path, one_at_a_time, program, report, run, shown, skip, workspace,
+    Scratch, can_capture, capture, files_beneath, on_path, one_at_a_time, program, report, run, shown, skip, workspace,
 };
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -49,12 +49,27 @@ fn owners(report: &Report, truth: &Path) -> BTreeSet<(String, String)> {
     owners
 }
 
+/// The Python with the real packages that agents use (tests/support/sdk.sh).
+fn python() -> Option<PathBuf> {
+    let script = r#"source tests/support/sdk.sh; printf %s "$sdk_venv/bin/python3""#;
+    let output = run(Command::new("bash").current_dir(workspace()).args(["-c", script]));
+    let python = PathBuf::from(String::from_utf8(output.stdout).expect("a path of this machine"));
+    python.exists().then_some(python)
+}
+
 /// Records a command and checks whose everything was that it touched, and which of these rules found something.
 #[track_caller]
-fn check(scratch: &Scratch, command: &[OsString], truth: &Path, expected: &[(&str, &str)], rules: &[&str]) -> Report {
+fn check(
+    scratch: &Scratch,
+    options: &[&str],
+    command: &[OsString],
+    truth: &Path,
+    expected: &[(&str, &str)],
+    rules: &[&str],
+) -> Report {
     let _alone = one_at_a_time();
     let case = scratch.join("agent.argus");
-    let output = capture(&case, &[], &[], command);
+    let output = capture(&case, options, &[], command);
     assert!(output.status.success() && output.stdout.is_empty(), "{}", shown(&output));
     let report = report(&case);
     let expected = expected.iter().map(|(file, owner)| ((*file).to_owned(), (*owner).to_owned())).collect();
@@ -101,7 +116,7 @@ fn a_shells_marks() {
             ("honest/child", "honest"),
             ("honest/own", "honest"),
         ];
-        let report = check(&scratch, &command, &truth, &expected, &["forged-span", "unended-span"]);
+        let report = check(&scratch, &[], &command, &truth, &expected, &["forged-span", "unended-span"]);
         let told: Vec<_> = report
             .calls
             .iter()
@@ -147,7 +162,7 @@ fn a_coding_agents_hooks() {
         ("gate", "runtime"),
         ("none/child", "runtime"),
     ];
-    let report = check(&scratch, &command, &truth, &expected, &[]);
+    let report = check(&scratch, &[], &command, &truth, &expected, &[]);
     let told: Vec<_> =
         report.calls.iter().map(|call| (call.name.as_str(), call.status.as_deref(), call.result.as_deref())).collect();
     let expected = [
@@ -157,6 +172,51 @@ fn a_coding_agents_hooks() {
         ("Refused", Some("abandoned"), None),
     ];
     assert_eq!(told, expected);
+}
+
+#[test]
+fn an_agent_that_speaks_opentelemetry() {
+    if !ready("OTLP from a real exporter") {
+        return;
+    }
+    let Some(python) = python() else {
+        return skip("OTLP from a real exporter", "the packages that `make setup` installs for it are not there");
+    };
+    let scratch = Scratch::new("otlp");
+    let truth = truth(&scratch, &["none", "list", "stat"]);
+    let command = [
+        python.into_os_string(),
+        workspace().join("tests/agents/traced.py").into_os_string(),
+        truth.clone().into_os_string(),
+    ];
+    let expected = [
+        ("none/before", "runtime"),
+        ("list/own", "list"),
+        ("list/child", "list"),
+        ("stat/child", "stat"),
+        ("none/between", "runtime"),
+        ("none/after", "runtime"),
+    ];
+    let report = check(&scratch, &["--otlp", "127.0.0.1:0"], &command, &truth, &expected, &[]);
+    let told: Vec<_> =
+        report.calls.iter().map(|call| (call.name.as_str(), call.kind.as_str(), call.args.as_deref())).collect();
+    let args = r#"{"path":"/srv"}"#;
+    check_journal_alone(&scratch, &truth, &owners(&report, &truth));
+    assert_eq!(told[1..], [("list", "tool", Some(args)), ("stat", "tool", Some("{}"))], "{told:?}");
+}
+
+/// A capture that was killed has no table of spans, and had put every request into the journal when it answered.
+#[track_caller]
+fn check_journal_alone(scratch: &Scratch, truth: &Path, expected: &BTreeSet<(String, String)>) {
+    let case = scratch.join("agent.argus");
+    for table in files_beneath(&case.join("spans")).iter().filter(|file| file.extension() == Some("parquet".as_ref())) {
+        fs::remove_file(table).expect("the case is the user's");
+    }
+    let text = fs::read_to_string(case.join("manifest.json")).expect("it is there");
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    manifest["end"] = serde_json::Value::Null;
+    fs::write(case.join("manifest.json"), manifest.to_string()).expect("the case is the user's");
+    assert_eq!(&owners(&report(&case), truth), expected);
 }
 
 #[test]
