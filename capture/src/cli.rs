@@ -29,6 +29,22 @@ pub enum Command {
     Mark(MarkArguments),
     /// Turn a coding agent's hook call (JSON on standard input) into a span; it never disturbs the agent.
     Hook(HookArguments),
+    /// Run an MCP server behind this program, which passes everything on unchanged and tells of the tools that are called.
+    Mcp(McpArguments),
+}
+
+/// `mcp`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example, in place of `node server.js` in a client's settings:\n  argus-capture mcp --name files -- node server.js"
+)]
+pub struct McpArguments {
+    /// The name that the client has for the server: its tools are then called mcp__NAME__TOOL, as agents call them.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The server and its arguments: the process itself that runs the tools, no launcher.
+    #[arg(required = true, trailing_var_arg = true, value_name = "SERVER")]
+    pub command: Vec<OsString>,
 }
 
 /// `mark`.

@@ -11,6 +11,7 @@ mod gaps;
 mod hook;
 mod launch;
 mod mark;
+mod mcp;
 mod messenger;
 mod names;
 mod otlp;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         cli::Command::Doctor(arguments) => doctor::doctor(&arguments),
         cli::Command::Mark(arguments) => mark::mark(&arguments),
         cli::Command::Hook(arguments) => hook::hook(&arguments),
+        cli::Command::Mcp(arguments) => mcp::mcp(&arguments),
     };
     match outcome {
         Ok(status) => ExitCode::from(status),

@@ -1,4 +1,4 @@
-//! What agents say by themselves: marks of shells, hooks of coding agents, OpenTelemetry. Each is recorded as its
+//! What agents say by themselves: marks of shells, hooks of coding agents, OpenTelemetry, MCP. Each is recorded as its
 //! users would, and ends in a report by tool, which is checked against the truth in the paths that were touched.
 
 use argus_schemas::report::{Facet, Report};
@@ -217,6 +217,76 @@ fn check_journal_alone(scratch: &Scratch, truth: &Path, expected: &BTreeSet<(Str
     manifest["end"] = serde_json::Value::Null;
     fs::write(case.join("manifest.json"), manifest.to_string()).expect("the case is the user's");
     assert_eq!(&owners(&report(&case), truth), expected);
+}
+
+#[test]
+fn an_mcp_server_behind_the_proxy() {
+    if !ready("an MCP server behind the proxy") {
+        return;
+    }
+    let Some(python) = python() else {
+        return skip("an MCP server behind the proxy", "the packages that `make setup` installs for it are not there");
+    };
+    let scratch = Scratch::new("mcp");
+    let truth = truth(&scratch, &["none", "look", "fail"]);
+    let command = [
+        python.into_os_string(),
+        workspace().join("tests/agents/served.py").into_os_string(),
+        truth.clone().into_os_string(),
+        program("argus-capture").into_os_string(),
+    ];
+    let expected = [
+        ("none/before", "runtime"),
+        ("look/own", "mcp__files__look"),
+        ("look/child", "mcp__files__look"),
+        ("none/between", "runtime"),
+        ("fail/own", "mcp__files__fail"),
+    ];
+    let report = check(&scratch, &[], &command, &truth, &expected, &[]);
+    let told: Vec<_> = report
+        .calls
+        .iter()
+        .map(|call| {
+            let declares: serde_json::Value =
+                serde_json::from_str(call.declares.as_deref().unwrap_or("null")).expect("JSON");
+            let hint = declares["mcp"]["readOnlyHint"].clone();
+            (call.name.as_str(), call.args.as_deref(), call.status.as_deref(), hint)
+        })
+        .collect();
+    let hint = |value: bool, from: &str| serde_json::json!({"value": value, "from": from});
+    let expected = [
+        ("mcp__files__look", Some(r#"{"depth":3}"#), Some("ok"), hint(true, "explicit")),
+        ("mcp__files__fail", None, Some("error"), hint(false, "default")),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn the_proxy_changes_nothing() {
+    let scratch = Scratch::new("proxy");
+    let file = scratch.join("input");
+    let odd: Vec<u8> = (0..=255u8).cycle().take(1 << 16).collect();
+    let long = [br#"{"id":1,"method":"tools/call","params":"#.as_slice(), &vec![b'['; 20 << 20], b"\n{}\n"].concat();
+    for bytes in [b"".as_slice(), b"no end of line", b"{\n\n[1,{}]\r\n\0", &odd, &long] {
+        fs::write(&file, bytes).expect("a file can be written");
+        for (server, expected, code) in [("cat; echo end >&2; exit 7", bytes, 7), ("exec cat >/dev/null", b"", 0)] {
+            let mut command = Command::new(program("argus-capture"));
+            command.args(["mcp", "--", "sh", "-c", server]).env("ARGUS_SPAN_LOG", scratch.join("log"));
+            let output = run(command.stdin(Stdio::from(fs::File::open(&file).expect("it is there"))));
+            assert!(output.stdout == expected, "{} bytes in, {} out", bytes.len(), output.stdout.len());
+            let said: &[u8] = if code == 7 { b"end\n" } else { b"" };
+            assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(code), said));
+        }
+    }
+    // A server that ends by itself is not waited for, though its client says nothing and goes on.
+    let mut command = Command::new(program("argus-capture"));
+    let mut proxy =
+        command.args(["mcp", "--", "sh", "-c", "kill -9 $$"]).stdin(Stdio::piped()).spawn().expect("it starts");
+    let client = proxy.stdin.take();
+    assert_eq!(proxy.wait().expect("it ends").code(), Some(128 + 9));
+    drop(client);
+    let output = run(Command::new(program("argus-capture")).args(["mcp", "--", "/no/such/server"]));
+    assert_eq!(output.status.code(), Some(127), "{}", shown(&output));
 }
 
 #[test]

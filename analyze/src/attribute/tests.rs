@@ -382,6 +382,25 @@ fn a_messenger_speaks_for_the_process_that_sent_it() {
 }
 
 #[test]
+fn a_proxy_speaks_for_the_server_that_it_started() {
+    let scene = Scene::new()
+        .fork(500, AGENT, AGENT, 50)
+        .fork(600, 50, 50, 60)
+        .span("A", (1_000, 2_000), 60, 0)
+        .reported_by(50, 50)
+        .fork(1_500, 60, 60, 150)
+        .fork(2_500, 60, 60, 250);
+    let expected = [
+        ((AGENT, AGENT, 1_500), "agent"),
+        ((50, 50, 1_500), "agent"),
+        ((60, 60, 1_500), "A window"),
+        ((150, 150, 9_000), "A lineage"),
+        ((250, 250, 9_000), "agent"),
+    ];
+    check(scene, &expected, &[]);
+}
+
+#[test]
 fn a_messenger_of_another_call_or_process_is_not_believed() {
     let marked = || {
         Scene::new()
