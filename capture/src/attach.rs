@@ -29,6 +29,7 @@ pub fn attach(arguments: &AttachArguments) -> Result<u8> {
         mode: "attach",
         command: vec![what.clone()],
         span_log: arguments.span_log.as_deref(),
+        otlp: arguments.otlp,
         key: arguments.sign.as_deref(),
     };
     let (case, receiver) = begin(&asked, &identity, &probes)?;
@@ -44,6 +45,9 @@ pub fn attach(arguments: &AttachArguments) -> Result<u8> {
         "following {found} threads of {what}; spans are received at {}; Ctrl-C ends the capture, not the agent",
         receiver.socket().display()
     ));
+    if let Some(address) = receiver.otlp() {
+        tell(&format!("OTLP is received at http://{address}"));
+    }
     record(case, receiver, probes, &identity, Followed::Existing(arguments.pid))
 }
 

@@ -276,6 +276,7 @@ pub(crate) mod tests {
             uid: 0,
             mode: "run".to_owned(),
             span_socket: None,
+            otlp_address: None,
             recorder_pid: None,
             case_path: None,
             root: None,

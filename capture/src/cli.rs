@@ -3,6 +3,7 @@
 use argus_bpf::Ask;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Records what an agent's tools really do: follows a command in the kernel and writes a case for argus-analyze.
@@ -23,6 +24,80 @@ pub enum Command {
     Attach(AttachArguments),
     /// Tell what this machine allows, what would be unseen, and how to mend it.
     Doctor(DoctorArguments),
+    /// Begin or end a span from a shell; silent outside a capture.
+    #[command(subcommand)]
+    Mark(MarkArguments),
+    /// Turn a coding agent's hook call (JSON on standard input) into a span; it never disturbs the agent.
+    Hook(HookArguments),
+    /// Run an MCP server behind this program, which passes everything on unchanged and tells of the tools that are called.
+    Mcp(McpArguments),
+}
+
+/// `mcp`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example, in place of `node server.js` in a client's settings:\n  argus-capture mcp --name files -- node server.js"
+)]
+pub struct McpArguments {
+    /// The name that the client has for the server: its tools are then called mcp__NAME__TOOL, as agents call them.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The server and its arguments: the process itself that runs the tools, no launcher.
+    #[arg(required = true, trailing_var_arg = true, value_name = "SERVER")]
+    pub command: Vec<OsString>,
+}
+
+/// `mark`.
+#[derive(Debug, Subcommand)]
+pub enum MarkArguments {
+    /// Begin a span, and print what the shell should evaluate.
+    Start(MarkStart),
+    /// End the span of TRACEPARENT, and print what goes back to the one before.
+    End(MarkEnd),
+}
+
+/// `mark start`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  eval \"$(argus-capture mark start deploy)\"; ./deploy.sh; eval \"$(argus-capture mark end)\""
+)]
+pub struct MarkStart {
+    /// What the span is called.
+    pub name: String,
+    /// `tool`, `agent`, `llm` or `step`.
+    #[arg(long, value_parser = ["tool", "agent", "llm", "step"], default_value = "tool")]
+    pub kind: String,
+    /// The call's arguments.
+    #[arg(long, value_name = "JSON")]
+    pub args: Option<String>,
+    /// What it may touch: {"hosts":[],"read":[],"write":[],"delete":[],"exec":[]}.
+    #[arg(long, value_name = "JSON")]
+    pub declares: Option<String>,
+    /// The shell that the span runs in; the parent of this process, unless told otherwise.
+    #[arg(long = "for", value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    pub pid: Option<i32>,
+}
+
+/// `mark end`.
+#[derive(Debug, Args)]
+pub struct MarkEnd {
+    /// `ok`, `error`, `cancelled`, or a word of your own.
+    #[arg(long, default_value = "ok")]
+    pub status: String,
+    /// What came of it: JSON, or a text.
+    #[arg(long, value_name = "JSON")]
+    pub result: Option<String>,
+    /// The shell that the span ran in, if `mark start` was told one.
+    #[arg(long = "for", value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    pub pid: Option<i32>,
+}
+
+/// `hook`.
+#[derive(Debug, Args)]
+pub struct HookArguments {
+    /// Print what to add to the agent's settings (Claude Code: settings.json; Codex: hooks.json) instead.
+    #[arg(long)]
+    pub settings: bool,
 }
 
 /// `run`.
@@ -48,6 +123,9 @@ pub struct RunArguments {
     /// Also read span-log lines that are appended to this file while the capture runs.
     #[arg(long, value_name = "FILE")]
     pub span_log: Option<PathBuf>,
+    /// Receive OTLP over HTTP here (port 0: any that is free), and lead the command's exporters to it.
+    #[arg(long, value_name = "127.0.0.1:PORT", value_parser = crate::otlp::loopback)]
+    pub otlp: Option<SocketAddr>,
     /// Sign the case with this OpenSSH private key (Ed25519 or ECDSA P-256, no passphrase), for example the host's own.
     #[arg(long, value_name = "KEY")]
     pub sign: Option<PathBuf>,
@@ -85,6 +163,9 @@ pub struct AttachArguments {
     /// Also read span-log lines that are appended to this file while the capture runs.
     #[arg(long, value_name = "FILE")]
     pub span_log: Option<PathBuf>,
+    /// Receive OTLP over HTTP here, from an agent that was told to send it there (port 0: any that is free).
+    #[arg(long, value_name = "127.0.0.1:PORT", value_parser = crate::otlp::loopback)]
+    pub otlp: Option<SocketAddr>,
     /// Sign the case with this OpenSSH private key (Ed25519 or ECDSA P-256, no passphrase), for example the host's own.
     #[arg(long, value_name = "KEY")]
     pub sign: Option<PathBuf>,

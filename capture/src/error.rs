@@ -3,6 +3,7 @@
 use argus_bpf::ProbeError;
 use argus_schemas::signature::SignatureError;
 use miette::Diagnostic;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Every error of this program.
@@ -113,6 +114,26 @@ pub enum Error {
          it; `sudo argus-capture doctor` tells what this machine lacks"
     ))]
     Probe(#[from] ProbeError),
+    /// OTLP cannot be received.
+    #[error("OTLP cannot be received at {address}")]
+    #[diagnostic(help("name another port with --otlp; 127.0.0.1:0 takes any that is free"))]
+    Bind {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A value that should be JSON is not.
+    #[error("the value of {option} is not JSON")]
+    #[diagnostic(help("quote it for the shell: {option} '{{\"key\": \"value\"}}'"))]
+    NotJson {
+        /// Which.
+        option: &'static str,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
     /// The system refused something small.
     #[error("{doing} failed")]
     #[diagnostic(help("the system's own message says why; `argus-capture doctor` tells what this machine allows"))]

@@ -8,8 +8,13 @@ mod clock;
 mod doctor;
 mod error;
 mod gaps;
+mod hook;
 mod launch;
+mod mark;
+mod mcp;
+mod messenger;
 mod names;
+mod otlp;
 mod receiver;
 mod recorder;
 mod requests;
@@ -27,6 +32,9 @@ fn main() -> ExitCode {
         cli::Command::Run(arguments) => run::run(&arguments),
         cli::Command::Attach(arguments) => attach::attach(&arguments),
         cli::Command::Doctor(arguments) => doctor::doctor(&arguments),
+        cli::Command::Mark(arguments) => mark::mark(&arguments),
+        cli::Command::Hook(arguments) => hook::hook(&arguments),
+        cli::Command::Mcp(arguments) => mcp::mcp(&arguments),
     };
     match outcome {
         Ok(status) => ExitCode::from(status),

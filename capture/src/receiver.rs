@@ -2,6 +2,7 @@
 
 use crate::clock::boot_ns;
 use crate::error::{Error, Result};
+use crate::otlp::Otlp;
 use crate::rights;
 use argus_schemas::lines::{Line, Lines};
 use argus_schemas::span_log::{Assembled, Assembler, Received};
@@ -10,12 +11,13 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, socko
 use nix::unistd::{Gid, Uid, chown};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, IoSliceMut, Read, Seek, SeekFrom, Write};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 /// The longest line that is understood; of a longer one only the beginning is kept, as an unreadable line.
@@ -27,6 +29,31 @@ const LONG_LINE_KEPT: usize = 64 << 10;
 /// Lines of the span log, in bounded memory.
 fn lines() -> Lines {
     Lines::new(LINE_MAX, LONG_LINE_KEPT)
+}
+
+/// Where all that is received goes, from whichever thread.
+#[derive(Clone)]
+pub struct Journal(Arc<Mutex<Sink>>);
+
+impl Journal {
+    /// Into this file, which is empty.
+    pub fn new(journal: File) -> Journal {
+        let journal = BufWriter::new(journal);
+        Journal(Arc::new(Mutex::new(Sink { journal, assembler: Assembler::new(), trouble: None })))
+    }
+
+    fn sink(&self) -> MutexGuard<'_, Sink> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes one thing that was received; when it returns, the system has it.
+    pub fn take(&self, received: &Received) {
+        let mut sink = self.sink();
+        sink.take(received);
+        if let Err(error) = sink.journal.flush() {
+            sink.trouble.get_or_insert(error);
+        }
+    }
 }
 
 /// The journal on disk and the assembler in memory: both see every line, in the same order.
@@ -75,12 +102,21 @@ pub struct Receiver {
     socket: PathBuf,
     stop: Arc<AtomicBool>,
     next_journal: Arc<Mutex<Option<File>>>,
-    thread: Option<JoinHandle<Sink>>,
+    thread: Option<JoinHandle<()>>,
+    journal: Journal,
+    otlp: Option<Otlp>,
 }
 
 impl Receiver {
     /// Listens on a socket that only `uid` can reach, and reads `span_log` from its present end on.
-    pub fn start(journal: File, uid: Uid, gid: Gid, span_log: Option<&Path>) -> Result<Receiver> {
+    /// With `otlp`, receives that too.
+    pub fn start(
+        journal: File,
+        uid: Uid,
+        gid: Gid,
+        span_log: Option<&Path>,
+        otlp: Option<SocketAddr>,
+    ) -> Result<Receiver> {
         let system = |doing| move |source| Error::System { doing, source };
         let folder = std::env::temp_dir().join(format!("argus-{}-{:x}", std::process::id(), boot_ns()));
         fs::DirBuilder::new().mode(0o711).create(&folder).map_err(system("making a folder for the span socket"))?;
@@ -113,17 +149,19 @@ impl Receiver {
         let flag = Arc::clone(&stop);
         let next_journal = Arc::new(Mutex::new(None));
         let next = Arc::clone(&next_journal);
-        let sink = Sink { journal: BufWriter::new(journal), assembler: Assembler::new(), trouble: None };
+        let journal = Journal::new(journal);
+        let otlp = otlp.map(|address| Otlp::start(address, journal.clone())).transpose()?;
+        let sink = journal.clone();
         let thread = std::thread::Builder::new()
             .name("spans".to_owned())
             .spawn(move || {
                 // What it reads comes from the workload, and it needs no rights for it. Where they cannot be given up,
                 // the main thread, which tries the same, says so.
                 let _ = rights::keep_only(&[]);
-                receive(&listener, tail, sink, &flag, &next)
+                receive(&listener, tail, &sink, &flag, &next);
             })
             .map_err(system("starting the span receiver"))?;
-        Ok(Receiver { folder, socket, stop, next_journal, thread: Some(thread) })
+        Ok(Receiver { folder, socket, stop, next_journal, thread: Some(thread), journal, otlp })
     }
 
     /// What ARGUS_SOCKET should say.
@@ -131,23 +169,30 @@ impl Receiver {
         &self.socket
     }
 
+    /// Where OTLP is received, if it is.
+    pub fn otlp(&self) -> Option<SocketAddr> {
+        self.otlp.as_ref().map(Otlp::address)
+    }
+
     /// Goes on in another journal, which is empty: the old one was taken away, and what it holds comes first.
     pub fn go_on_in(&self, journal: File) {
         *self.next_journal.lock().unwrap_or_else(PoisonError::into_inner) = Some(journal);
     }
 
-    /// Reads what was sent so far, then ends. The second value: why not all of it is in the journal.
-    pub fn finish(&mut self, journal: &Path) -> Result<(Assembled, Option<Error>)> {
+    /// Reads what was sent so far, then ends. The second value: why not all of it is in the journal; the third: how many
+    /// requests of OTLP were of no use.
+    pub fn finish(&mut self, journal: &Path) -> Result<(Assembled, Option<Error>, u64)> {
+        let ignored = self.otlp.as_mut().map_or(0, Otlp::finish);
         self.stop.store(true, Ordering::Release);
-        let sink = self.thread.take().and_then(|thread| thread.join().ok());
-        let Some(mut sink) = sink else {
+        if self.thread.take().and_then(|thread| thread.join().ok()).is_none() {
             let source = std::io::Error::other("the receiver's thread ended in a panic");
             return Err(Error::System { doing: "receiving spans", source });
-        };
+        }
+        let mut sink = self.journal.sink();
         let flushed = sink.journal.flush();
-        let trouble = sink.trouble.or(flushed.err());
+        let trouble = sink.trouble.take().or(flushed.err());
         let trouble = trouble.map(|source| Error::Write { path: journal.to_owned(), source });
-        Ok((sink.assembler.finish(), trouble))
+        Ok((std::mem::take(&mut sink.assembler).finish(), trouble, ignored))
     }
 }
 
@@ -162,10 +207,10 @@ impl Drop for Receiver {
 fn receive(
     listener: &UnixListener,
     mut tail: Option<Tail>,
-    mut sink: Sink,
+    journal: &Journal,
     stop: &AtomicBool,
     next_journal: &Mutex<Option<File>>,
-) -> Sink {
+) {
     let mut connections: Vec<Connection> = Vec::new();
     let mut buffer = vec![0u8; 1 << 18];
     loop {
@@ -182,6 +227,7 @@ fn receive(
                 connections.push(Connection { stream, lines: lines(), author: (None, None) });
             }
         }
+        let mut sink = journal.sink();
         let next = next_journal.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(error) = next.and_then(|next| sink.change_journal(next).err()) {
             sink.trouble.get_or_insert(error);
@@ -200,7 +246,7 @@ fn receive(
             if let Some(mut tail) = tail {
                 end_of(&mut tail.lines, "file", (None, None), &mut sink);
             }
-            return sink;
+            return;
         }
     }
 }

@@ -23,6 +23,7 @@ use caps::Capability;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ExitStatus};
@@ -237,6 +238,8 @@ pub struct Asked<'a> {
     pub command: Vec<String>,
     /// A file that spans are appended to.
     pub span_log: Option<&'a Path>,
+    /// Where to receive OTLP.
+    pub otlp: Option<SocketAddr>,
     /// The private key that signs the case.
     pub key: Option<&'a Path>,
 }
@@ -257,6 +260,7 @@ pub fn begin(asked: &Asked<'_>, identity: &Identity, probes: &Probes) -> Result<
         uid: identity.user.uid.as_raw(),
         mode: asked.mode.to_owned(),
         span_socket: None,
+        otlp_address: None,
         recorder_pid: i32::try_from(std::process::id()).ok(),
         case_path: std::path::absolute(asked.output).ok().map(|path| path.to_string_lossy().into_owned()),
         root: None,
@@ -273,7 +277,8 @@ pub fn begin(asked: &Asked<'_>, identity: &Identity, probes: &Probes) -> Result<
     };
     let mut case = CaseFolder::create(asked.output, manifest, signer)?;
     let journal = case.create_file(CaseLayout::SPAN_JOURNAL)?;
-    let receiver = Receiver::start(journal, identity.user.uid, identity.user.gid, asked.span_log)?;
+    let receiver = Receiver::start(journal, identity.user.uid, identity.user.gid, asked.span_log, asked.otlp)?;
+    case.manifest.otlp_address = receiver.otlp().map(|address| address.to_string());
     case.manifest.span_socket = Some(receiver.socket().to_string_lossy().into_owned());
     watch_signals()?;
     Ok((case, receiver))
@@ -405,12 +410,14 @@ fn finish(
     recorder.guard();
     // Written once more, as one file; the manifest follows below, with everything else.
     recorder.write(probes, true);
-    let (said, trouble) = recorder.receiver.finish(&recorder.case.path().join(CaseLayout::SPAN_JOURNAL))?;
+    let journal = recorder.case.path().join(CaseLayout::SPAN_JOURNAL);
+    let (mut said, trouble, ignored) = recorder.receiver.finish(&journal)?;
     let end = clock::pair();
     recorder.case.manifest.losses = recorder.losses(probes, end.boot_ns);
     recorder.case.manifest.losses.extend(said.lost.iter().cloned());
     recorder.case.manifest.span_lines = said.counts;
     recorder.case.manifest.clock_pairs.push(end);
+    said.place(&recorder.case.manifest.clock_pairs);
     if let Some(error) = trouble.or_else(|| spans(&mut recorder.case, &said).err()) {
         recorder.cannot_write(end.boot_ns, &error);
     }
@@ -443,6 +450,9 @@ fn finish(
         said.spans.len(),
         if lost == 0 { "nothing was lost".to_owned() } else { format!("{lost} events were lost") },
     ));
+    if ignored > 0 {
+        tell(&format!("{ignored} requests of OTLP told of metrics or logs; they are not kept"));
+    }
     if said.counts.unreadable > 0 {
         tell(&format!("{} span-log lines could not be read; they are kept", said.counts.unreadable));
     }

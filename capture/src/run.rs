@@ -3,7 +3,8 @@
 use crate::cli::RunArguments;
 use crate::error::Result;
 use crate::launch::{Identity, start};
-use crate::recorder::{Asked, Followed, begin, record};
+use crate::otlp;
+use crate::recorder::{Asked, Followed, begin, record, tell};
 use argus_bpf::Probes;
 use std::ffi::OsString;
 
@@ -16,12 +17,20 @@ pub fn run(arguments: &RunArguments) -> Result<u8> {
         mode: "run",
         command: arguments.command.iter().map(|part| part.to_string_lossy().into_owned()).collect(),
         span_log: arguments.span_log.as_deref(),
+        otlp: arguments.otlp,
         key: arguments.sign.as_deref(),
     };
     let (case, receiver) = begin(&asked, &identity, &probes)?;
     let mut environment: Vec<(&str, OsString)> = vec![("ARGUS_SOCKET", receiver.socket().into())];
     if let Some(path) = &arguments.span_log {
         environment.push(("ARGUS_SPAN_LOG", std::path::absolute(path).unwrap_or_else(|_| path.clone()).into()));
+    }
+    if let Some(address) = receiver.otlp() {
+        let variables = otlp::environment(address);
+        if variables.is_empty() {
+            tell("the environment names where OTLP goes; to be received here, it must not");
+        }
+        environment.extend(variables.into_iter().map(|(name, value)| (name, value.into())));
     }
     probes.follow_children(true)?;
     let child = start(&arguments.command, &identity, &environment);

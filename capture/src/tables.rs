@@ -221,6 +221,8 @@ impl Table {
                 I32(s.author_pid),
                 U32(s.author_uid),
                 U64(s.received_boot_ns),
+                I32(s.for_pid),
+                I32(s.end_author_pid),
             ]);
         }
         table

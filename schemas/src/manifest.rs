@@ -22,6 +22,9 @@ pub struct Manifest {
     /// The socket on which the capture received spans, as the workload saw it.
     #[serde(default)]
     pub span_socket: Option<String>,
+    /// Where the capture received OTLP, `address:port`.
+    #[serde(default)]
+    pub otlp_address: Option<String>,
     /// The capture's own process: whoever reached into it is named.
     #[serde(default)]
     pub recorder_pid: Option<i32>,

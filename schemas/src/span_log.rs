@@ -3,7 +3,8 @@
 //! [`parse`] reads one line; [`Assembler`] pairs starts with ends and collects marks. What cannot be read is counted
 //! and stays in the journal; it never stops the rest.
 
-use crate::manifest::{Loss, SpanLineCounts};
+use crate::import::{self, ClockMap, ForeignSpan, Interval};
+use crate::manifest::{ClockPair, Loss, SpanLineCounts};
 use crate::spans::{Mark, Span};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,6 +12,22 @@ use std::collections::HashMap;
 
 /// The version of the log that this crate reads.
 pub const VERSION: u64 = 1;
+
+/// The `source` of what a coding agent's hooks report, which a line may name for itself. A hook runs before and after
+/// the call, so that its instants are bounds of those of the call.
+pub const HOOK: &str = "hook";
+
+/// The `source` of a request in OTLP.
+pub const OTLP: &str = "otlp";
+
+/// How much of what was not understood of a request is shown; the journal holds all of it.
+const SHOWN: usize = 200;
+
+/// Whether a program of this name is a shell: what stands between an agent and its hook, or a shell and its command.
+pub fn is_shell(program: &str) -> bool {
+    let name = program.rsplit('/').next().unwrap_or(program);
+    matches!(name, "sh" | "bash" | "dash" | "ash" | "zsh" | "ksh" | "mksh" | "fish" | "busybox")
+}
 
 /// A line as it was received, with what the kernel says of its author: one line of the journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,10 +38,23 @@ pub struct Received {
     pub author_pid: Option<i32>,
     /// The sending user; `None` for lines read from a file.
     pub author_uid: Option<u32>,
-    /// `socket` or `file`.
+    /// `socket`, `file`, or `otlp`.
     pub source: String,
-    /// The line, without its end.
+    /// The line, without its end; the body of a request in OTLP, as [`import::read_otlp_line`] reads it.
     pub line: String,
+}
+
+impl Received {
+    /// All but the line, which may be long.
+    fn clone_head(&self) -> Received {
+        Received {
+            boot_ns: self.boot_ns,
+            author_pid: self.author_pid,
+            author_uid: self.author_uid,
+            source: self.source.clone(),
+            line: String::new(),
+        }
+    }
 }
 
 /// One understood line.
@@ -44,6 +74,19 @@ pub enum Line {
         status: Option<String>,
         /// JSON text.
         result: Option<String>,
+        /// The process on whose behalf its author speaks.
+        for_pid: Option<i32>,
+        /// How long the call took, by its author's own clock.
+        lasted_ns: Option<u64>,
+    },
+    /// The calls of an agent's session that are open are over; how they ended was not told.
+    EndSession {
+        /// Which.
+        session: String,
+        /// When, CLOCK_BOOTTIME nanoseconds.
+        boot_ns: u64,
+        /// The process on whose behalf its author speaks.
+        for_pid: i32,
     },
     /// The span current on a thread changed.
     Mark(Mark),
@@ -144,14 +187,26 @@ pub fn parse(line: &str) -> Result<Line, LineError> {
             start_err_ns: error_of(&object)?,
             args: json_text(&object, "args"),
             declares: json_text(&object, "declares"),
+            source: optional_text(&object, "source")?.unwrap_or_default(),
+            for_pid: optional_id(&object, "for")?,
             ..Span::default()
         }))),
+        Some("end") if object.get("span").is_none() => Ok(Line::EndSession {
+            session: optional_text(&object, "session")?.ok_or(LineError::Field("span"))?,
+            boot_ns: instant(&object, "boot_ns")?,
+            for_pid: optional_id(&object, "for")?.ok_or(LineError::Field("for"))?,
+        }),
         Some("end") => Ok(Line::End {
             span_id: text(&object, "span")?,
             boot_ns: instant(&object, "boot_ns")?,
             err_ns: error_of(&object)?,
             status: optional_text(&object, "status")?,
             result: json_text(&object, "result"),
+            for_pid: optional_id(&object, "for")?,
+            lasted_ns: match object.get("lasted_ns") {
+                None | Some(Value::Null) => None,
+                Some(_) => Some(instant(&object, "lasted_ns")?),
+            },
         }),
         Some("mark") => Ok(Line::Mark(Mark {
             pid: optional_id(&object, "pid")?,
@@ -184,6 +239,8 @@ pub struct Refused {
 pub struct Assembled {
     /// In order of their start lines.
     pub spans: Vec<Span>,
+    /// Spans of OTLP, with when they were received: they tell the time by the wall clock, until [`Assembled::place`].
+    pub foreign: Vec<(ForeignSpan, u64)>,
     /// In order of receipt.
     pub marks: Vec<Mark>,
     /// Lines that authors say they could not deliver.
@@ -194,6 +251,18 @@ pub struct Assembled {
     pub unreadable: Vec<Refused>,
     /// Understood lines that were not applied.
     pub refused: Vec<Refused>,
+}
+
+impl Assembled {
+    /// Puts spans that tell the time by the wall clock among the others, through pairs of both clocks.
+    pub fn place(&mut self, pairs: &[ClockPair]) {
+        let Some(clock) = ClockMap::new(pairs) else { return };
+        let placed = self.foreign.drain(..).map(|(foreign, received_boot_ns)| Span {
+            received_boot_ns: Some(received_boot_ns),
+            ..clock.span(&foreign)
+        });
+        self.spans.extend(placed);
+    }
 }
 
 /// Pairs starts with ends, in order of receipt.
@@ -215,6 +284,9 @@ impl Assembler {
             return;
         }
         self.assembled.counts.received += 1;
+        if received.source == OTLP {
+            return self.request(received);
+        }
         match parse(&received.line) {
             Ok(line) => {
                 if let Err(reason) = self.apply(line, received) {
@@ -228,6 +300,23 @@ impl Assembler {
         }
     }
 
+    fn request(&mut self, received: &Received) {
+        let told = import::read_otlp_line(&received.line);
+        self.assembled.foreign.extend(told.spans.into_iter().map(|span| (span, received.boot_ns)));
+        if told.counts.lost() > 0 {
+            self.assembled.counts.unreadable += 1;
+            let reasons: Vec<String> = told
+                .counts
+                .not_understood
+                .iter()
+                .map(|(reason, trouble)| format!("{reason} ({} times)", trouble.count))
+                .collect();
+            let line = received.line.chars().take(SHOWN).collect();
+            let received = Received { line, ..received.clone_head() };
+            self.assembled.unreadable.push(Refused { reason: format!("OTLP: {}", reasons.join("; ")), received });
+        }
+    }
+
     fn apply(&mut self, line: Line, received: &Received) -> Result<(), &'static str> {
         let spans = &mut self.assembled.spans;
         match line {
@@ -235,18 +324,25 @@ impl Assembler {
                 if self.by_id.contains_key(&span.span_id) {
                     return Err("a span with this id has already started");
                 }
-                span.source = received.source.clone();
+                if span.source != HOOK {
+                    span.source = received.source.clone();
+                }
                 span.author_pid = received.author_pid;
                 span.author_uid = received.author_uid;
                 span.received_boot_ns = Some(received.boot_ns);
                 self.by_id.insert(span.span_id.clone(), spans.len());
                 spans.push(*span);
             }
-            Line::End { span_id, boot_ns, err_ns, status, result } => {
+            Line::End { span_id, boot_ns, err_ns, status, result, for_pid, lasted_ns } => {
                 let Some(span) = self.by_id.get(&span_id).map(|index| &mut spans[*index]) else {
                     return Err("the span that it ends never started");
                 };
-                if span.author_pid != received.author_pid {
+                // Messengers of one process are many; whether they are its own is weighed by their lineage.
+                let messenger = for_pid.is_some()
+                    && for_pid == span.for_pid
+                    && span.author_uid == received.author_uid
+                    && span.author_pid.is_some() == received.author_pid.is_some();
+                if span.author_pid != received.author_pid && !messenger {
                     return Err("another process than the one that started the span ended it");
                 }
                 if span.end_boot_ns.is_some() {
@@ -257,8 +353,27 @@ impl Assembler {
                 }
                 span.end_boot_ns = Some(boot_ns);
                 span.end_err_ns = err_ns;
+                if span.source == HOOK {
+                    between_hooks(span, Interval::around(boot_ns, err_ns), lasted_ns);
+                }
                 span.status = status;
                 span.result = result;
+                span.end_author_pid = received.author_pid.filter(|_| span.for_pid.is_some());
+            }
+            Line::EndSession { session, boot_ns, for_pid } => {
+                let its = |span: &&mut Span| {
+                    span.source == HOOK
+                        && span.session.as_ref() == Some(&session)
+                        && span.for_pid == Some(for_pid)
+                        && span.author_uid == received.author_uid
+                        && span.end_boot_ns.is_none()
+                        && span.start_boot_ns <= boot_ns
+                };
+                for span in spans.iter_mut().filter(its) {
+                    between_hooks(span, Interval::around(boot_ns, 0), None);
+                    span.status = Some("abandoned".to_owned());
+                    span.end_author_pid = received.author_pid;
+                }
             }
             Line::Mark(mark) => self.assembled.marks.push(Mark {
                 author_pid: received.author_pid,
@@ -281,6 +396,15 @@ impl Assembler {
     pub fn finish(self) -> Assembled {
         self.assembled
     }
+}
+
+/// Ends a call that lies somewhere between its hooks, with what a person was asked first.
+fn between_hooks(span: &mut Span, last: Interval, lasted_ns: Option<u64>) {
+    let first = Interval::around(span.start_boot_ns, span.start_err_ns);
+    let (start, end) = Interval::inside(first, last, lasted_ns.map(|ns| Interval::around(ns, 0)));
+    (span.start_boot_ns, span.start_err_ns) = start.middle_and_error();
+    let (end, error) = end.middle_and_error();
+    (span.end_boot_ns, span.end_err_ns) = (Some(end), error);
 }
 
 #[cfg(test)]
@@ -329,6 +453,79 @@ mod tests {
         let got = assemble(&[(7, START), (8, END)]);
         assert_eq!(got.spans[0].end_boot_ns, None);
         assert_eq!(got.refused.len(), 1);
+    }
+
+    #[test]
+    fn messengers_of_one_process_may_start_and_end_a_span() {
+        let said = |line: &str, whom: u32| line.replace("\"boot_ns\"", &format!("\"for\":{whom},\"boot_ns\""));
+        let check = |lines: &[(i32, &str)], expected: (Option<i32>, Option<u64>, Option<i32>)| {
+            let got = assemble(lines);
+            let span = &got.spans[0];
+            assert_eq!((span.for_pid, span.end_boot_ns, span.end_author_pid), expected, "{lines:?}");
+            assert_eq!(got.refused.len(), usize::from(expected.1.is_none()), "{lines:?}");
+        };
+        check(&[(8, &said(START, 7)), (9, &said(END, 7))], (Some(7), Some(20), Some(9)));
+        check(&[(8, &said(START, 7)), (8, END)], (Some(7), Some(20), Some(8)));
+        check(&[(8, &said(START, 7)), (9, &said(END, 6))], (Some(7), None, None));
+        check(&[(8, &said(START, 7)), (9, END)], (Some(7), None, None));
+        check(&[(7, START), (9, &said(END, 7))], (None, None, None));
+    }
+
+    #[test]
+    fn a_call_lies_between_its_hooks() {
+        let start = START.replace("\"boot_ns\"", "\"source\":\"hook\",\"boot_ns\"");
+        for (lasted, expected) in
+            [("", (15, 5, 15, 5)), (",\"lasted_ns\":6", (12, 2, 18, 2)), (",\"lasted_ns\":99", (15, 5, 15, 5))]
+        {
+            let end = END.replace("\"boot_ns\":20", &format!("\"boot_ns\":20{lasted}"));
+            let span = assemble(&[(7, &start), (7, &end)]).spans.remove(0);
+            let got = (span.start_boot_ns, span.start_err_ns, span.end_boot_ns.unwrap_or(0), span.end_err_ns);
+            assert_eq!(got, expected, "{lasted}");
+        }
+    }
+
+    #[test]
+    fn requests_in_otlp_are_placed_on_the_cases_clock() {
+        let span = |at: u64| {
+            format!(
+                r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736",
+                "spanId":"00f067aa0ba902b7","name":"execute_tool t","startTimeUnixNano":"{at}","endTimeUnixNano":"{}",
+                "attributes":[{{"key":"gen_ai.operation.name","value":{{"stringValue":"execute_tool"}}}}]}}]}}]}}]}}"#,
+                at + 1_000_000
+            )
+        };
+        let mut assembler = Assembler::new();
+        for line in [&span(5_000_000_000), "{", r#"{"protobuf":"!"}"#, r#"{"protobuf":""}"#] {
+            let (source, line) = (OTLP.to_owned(), line.to_owned());
+            assembler.take(&Received { boot_ns: 7, source, line, ..Received::default() });
+        }
+        let mut got = assembler.finish();
+        assert!(got.spans.is_empty());
+        let pair = |boot_ns: u64| ClockPair { boot_ns, real_ns: boot_ns + 4_000_000_000 };
+        got.place(&[pair(0), pair(2_000_000_000)]);
+        let placed = &got.spans[0];
+        assert_eq!((placed.span_id.as_str(), placed.source.as_str()), ("00f067aa0ba902b7", "otlp"));
+        assert!(placed.start_boot_ns.abs_diff(1_000_000_000) <= placed.start_err_ns + 1, "{placed:?}");
+        assert_eq!(placed.received_boot_ns, Some(7));
+        assert_eq!(got.counts, SpanLineCounts { received: 4, unreadable: 2 }, "{:?}", got.unreadable);
+    }
+
+    #[test]
+    fn protobuf_survives_its_line() {
+        for length in 0..10u8 {
+            let body: Vec<u8> = (0..length).map(|byte| byte.wrapping_mul(83).wrapping_add(200)).collect();
+            let line = import::line_of_protobuf(&body);
+            assert!(serde_json::from_str::<Value>(&line).is_ok(), "{line}");
+            assert_eq!(import::read_otlp_line(&line), import::read_otlp_protobuf(&body));
+        }
+    }
+
+    #[test]
+    fn only_a_hook_may_name_its_source() {
+        for (said, expected) in [("hook", "hook"), ("otlp", "socket")] {
+            let start = START.replace("\"boot_ns\"", &format!("\"source\":\"{said}\",\"boot_ns\""));
+            assert_eq!(assemble(&[(7, &start)]).spans[0].source, expected);
+        }
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub const COLUMNS: &[Column] = &[
     optional("author_pid", I32),
     optional("author_uid", U32),
     optional("received_boot_ns", U64),
+    optional("for_pid", I32),
+    optional("end_author_pid", I32),
 ];
 
 /// The columns of `marks/*.parquet`, in file order. `span_id` null: no span is current on that thread from then on.
@@ -82,6 +84,11 @@ pub struct Span {
     pub author_uid: Option<u32>,
     /// When its first line was received.
     pub received_boot_ns: Option<u64>,
+    /// The process on whose behalf a messenger (a hook, a command in a shell) reported it, in that one's pid namespace;
+    /// `None`: its author's own.
+    pub for_pid: Option<i32>,
+    /// The messenger that reported the end of such a span, as the kernel says, in the capture's pid namespace.
+    pub end_author_pid: Option<i32>,
 }
 
 /// From `boot_ns` on, `span_id` is what this thread works for.

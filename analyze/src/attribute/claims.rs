@@ -1,8 +1,10 @@
 //! What the agent says, held against the forest: which process and thread each span and mark belongs to.
 
+use super::messengers::Messenger;
 use crate::forest::{Forest, Process};
 use argus_schemas::manifest::{Manifest, ProcessKey};
 use argus_schemas::report::{Finding, Severity};
+use argus_schemas::span_log::HOOK;
 use argus_schemas::spans::{Mark, Span};
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,6 +19,53 @@ pub struct ThreadMark {
     pub span: Option<usize>,
 }
 
+/// When a span was open, as far as is believed. CLOCK_BOOTTIME nanoseconds, all inclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// From here on it may have been.
+    pub from_ns: u64,
+    /// From here on it was.
+    pub certain_from_ns: u64,
+    /// Until here it was; `None`: it never ended.
+    pub certain_to_ns: Option<u64>,
+    /// Until here it may have been.
+    pub to_ns: Option<u64>,
+}
+
+impl Window {
+    fn of(span: &Span) -> Window {
+        let (start, error) = (span.start_boot_ns, span.start_err_ns);
+        let mut window = Window {
+            from_ns: start.saturating_sub(error),
+            certain_from_ns: start.saturating_add(error),
+            certain_to_ns: span.end_boot_ns.map(|end| end.saturating_sub(span.end_err_ns)),
+            to_ns: span.end_boot_ns.map(|end| end.saturating_add(span.end_err_ns)),
+        };
+        if span.source == HOOK {
+            // From one hook to the other the agent was at nothing but this call, or waited for leave to make it.
+            (window.certain_from_ns, window.certain_to_ns) = (window.from_ns, window.to_ns);
+        }
+        window
+    }
+
+    /// Closes it at an instant at the latest.
+    fn close(&mut self, at: u64) {
+        let at = at.max(self.from_ns);
+        self.to_ns = self.to_ns.map(|to| to.min(at));
+        self.certain_to_ns = self.certain_to_ns.map(|to| to.min(at));
+        self.certain_from_ns = self.certain_from_ns.min(at);
+    }
+}
+
+/// What a messenger tells of a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Told {
+    /// That it began.
+    Start,
+    /// That it ended.
+    End,
+}
+
 /// The spans and marks of a case, as far as they fit the kernel's record.
 pub struct Claims<'a> {
     spans: &'a [Span],
@@ -24,6 +73,8 @@ pub struct Claims<'a> {
     process: Vec<Option<ProcessKey>>,
     tid: Vec<Option<i32>>,
     usable: Vec<bool>,
+    windows: Vec<Window>,
+    messengers: BTreeMap<(usize, Told), Messenger>,
     by_process: BTreeMap<ProcessKey, Vec<usize>>,
     marks: BTreeMap<ProcessKey, Vec<ThreadMark>>,
     distrust: Vec<u64>,
@@ -83,23 +134,63 @@ impl<'a> Claims<'a> {
             process: vec![None; spans.len()],
             tid: vec![None; spans.len()],
             usable: vec![false; spans.len()],
+            windows: spans.iter().map(Window::of).collect(),
+            messengers: BTreeMap::new(),
             by_process: BTreeMap::new(),
             marks: BTreeMap::new(),
             distrust: Vec::new(),
             origin,
         };
         let (mut homeless, mut contradicting, mut twice) = (Tally::default(), Tally::default(), Tally::default());
+        let mut strangers = Tally::default();
         for (index, span) in spans.iter().enumerate() {
             if claims.by_id.contains_key(span.span_id.as_str()) {
                 twice.add(span.start_boot_ns, format!("{} `{}`.", span.span_id, span.name));
                 continue;
             }
             claims.by_id.insert(&span.span_id, index);
-            let Some(process) = place(span.author_pid, span.pid, span.start_boot_ns, span.start_err_ns) else {
-                let pid = span.author_pid.or(span.pid).map_or_else(|| "none".to_owned(), |pid| pid.to_string());
+            let said = span.pid.or(span.for_pid);
+            let window = claims.windows[index];
+            let placed = match span.for_pid.filter(|_| span.author_pid.is_some()) {
+                None => place(span.author_pid, said, span.start_boot_ns, span.start_err_ns),
+                // A messenger spoke when it began, however long the call took to do so.
+                Some(_) => place(span.author_pid, None, window.from_ns, 0),
+            };
+            let Some(process) = placed else {
+                let pid = span.author_pid.or(said).map_or_else(|| "none".to_owned(), |pid| pid.to_string());
                 homeless.add(span.start_boot_ns, format!("`{}` names pid {pid}.", span.name));
                 continue;
             };
+            if let (Some(author), Some(for_pid)) = (span.author_pid, span.for_pid) {
+                let Some(messenger) = Messenger::of(process, for_pid, window.from_ns, forest) else {
+                    strangers.add(
+                        span.start_boot_ns,
+                        format!("`{}` was reported for pid {for_pid} by pid {author}.", span.name),
+                    );
+                    continue;
+                };
+                let home = messenger.home;
+                claims.messengers.insert((index, Told::Start), messenger);
+                if let (Some(author), Some(to_ns)) = (span.end_author_pid, window.to_ns) {
+                    let ended = place(Some(author), None, to_ns, 0)
+                        .and_then(|process| Messenger::of(process, for_pid, to_ns, forest))
+                        .filter(|messenger| messenger.home == home);
+                    match ended {
+                        Some(messenger) => {
+                            // What told of the end was sent off after it.
+                            messenger.sent_ns().into_iter().for_each(|sent| claims.windows[index].close(sent));
+                            claims.messengers.insert((index, Told::End), messenger);
+                        }
+                        None => strangers.add(
+                            to_ns,
+                            format!("the end of `{}` was reported for pid {for_pid} by pid {author}.", span.name),
+                        ),
+                    }
+                }
+                claims.process[index] = Some(home);
+                claims.by_process.entry(home).or_default().push(index);
+                continue;
+            }
             let said = span.pid.is_none_or(|pid| pid == process.key.pid || Some(pid) == process.ns_pid);
             let tid = span.tid.filter(|_| said).and_then(|tid| host_tid(process, tid));
             if !said || (span.tid.is_some() && tid.is_none() && process.ns_pid == Some(process.key.pid)) {
@@ -167,6 +258,15 @@ impl<'a> Claims<'a> {
                 count(
                     "A call was reported by another process than it names",
                     "# calls were reported by other processes than they name",
+                ),
+                origin,
+            ),
+            strangers.finding(
+                "messenger-contradiction",
+                Severity::Medium,
+                count(
+                    "A call was reported for a process by one that is no messenger of it",
+                    "# calls were reported for processes by others that are no messengers of them",
                 ),
                 origin,
             ),
@@ -241,6 +341,39 @@ impl<'a> Claims<'a> {
         self.usable[index] = true;
     }
 
+    /// Takes back every leave to own events.
+    pub fn admit_none(&mut self) {
+        self.usable.fill(false);
+    }
+
+    /// The messengers that told of spans.
+    pub fn messengers(&self) -> impl Iterator<Item = (usize, Told, &Messenger)> {
+        self.messengers.iter().map(|((span, told), messenger)| (*span, *told, messenger))
+    }
+
+    /// The messenger that told this of a span.
+    pub fn messenger(&self, span: usize, told: Told) -> Option<&Messenger> {
+        self.messengers.get(&(span, told))
+    }
+
+    /// Believes a messenger no longer: a span whose start it told belongs to no process, and one whose end it told goes on.
+    pub fn disbelieve(&mut self, span: usize, told: Told) {
+        self.messengers.remove(&(span, told));
+        match told {
+            Told::Start => {
+                if let Some(of_home) = self.process[span].take().and_then(|home| self.by_process.get_mut(&home)) {
+                    of_home.retain(|index| *index != span);
+                }
+            }
+            Told::End => (self.windows[span].certain_to_ns, self.windows[span].to_ns) = (None, None),
+        }
+    }
+
+    /// When a span was open.
+    pub fn window(&self, index: usize) -> Window {
+        self.windows[index]
+    }
+
     /// Whether it may own events.
     pub fn usable(&self, index: usize) -> bool {
         self.usable[index]
@@ -270,14 +403,13 @@ impl<'a> Claims<'a> {
 
     /// Whether a span may have been open at an instant.
     pub fn open_at(&self, index: usize, boot_ns: u64) -> bool {
-        let span = &self.spans[index];
-        span.start_boot_ns.saturating_sub(span.start_err_ns) <= boot_ns
-            && span.end_boot_ns.is_none_or(|end| boot_ns <= end.saturating_add(span.end_err_ns))
+        let window = self.windows[index];
+        window.from_ns <= boot_ns && window.to_ns.is_none_or(|to| boot_ns <= to)
     }
 
     /// After this instant, what a span does is late.
     pub fn late_after(&self, index: usize) -> Option<u64> {
-        self.spans[index].end_boot_ns.map(|end| end.saturating_add(self.spans[index].end_err_ns))
+        self.windows[index].to_ns
     }
 
     /// Whether a span is an agent's run and not inside any call: what it does by itself is the runtime's.

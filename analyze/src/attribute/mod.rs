@@ -12,6 +12,7 @@ pub mod carrier;
 pub mod claims;
 pub mod join;
 pub mod ledger;
+mod messengers;
 #[cfg(test)]
 mod tests;
 pub mod threads;

@@ -38,18 +38,16 @@ pub enum Creator<'a> {
 pub fn slices(spans: &[usize], claims: &Claims) -> Vec<Slice> {
     let mut changes: Vec<(u64, usize, Option<bool>)> = Vec::new();
     for index in spans {
-        let span = claims.span(*index);
-        let (start, error) = (span.start_boot_ns, span.start_err_ns);
-        changes.push((start.saturating_sub(error), *index, Some(false)));
-        let certain_until = span.end_boot_ns.map(|end| end.saturating_sub(span.end_err_ns));
-        if certain_until.is_none_or(|until| start.saturating_add(error) < until) {
-            changes.push((start.saturating_add(error), *index, Some(true)));
-            if let Some(until) = certain_until.filter(|_| span.end_err_ns > 0) {
+        let window = claims.window(*index);
+        changes.push((window.from_ns, *index, Some(false)));
+        if window.certain_to_ns.is_none_or(|until| window.certain_from_ns < until) {
+            changes.push((window.certain_from_ns, *index, Some(true)));
+            if let Some(until) = window.certain_to_ns.filter(|until| Some(*until) != window.to_ns) {
                 changes.push((until, *index, Some(false)));
             }
         }
-        if let Some(end) = span.end_boot_ns {
-            changes.push((end.saturating_add(span.end_err_ns).saturating_add(1), *index, None));
+        if let Some(to) = window.to_ns {
+            changes.push((to.saturating_add(1), *index, None));
         }
     }
     // Stable, so that a span of no length opens before it closes.

@@ -1,7 +1,7 @@
 //! One walk over the forest, parents first: from births, execs, spans and marks to the ledger.
 
 use super::carrier::{self, Before, Refusal};
-use super::claims::{Claims, ThreadMark};
+use super::claims::{Claims, ThreadMark, Told};
 use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
 use super::threads::{self, Creator, Image};
 use crate::forest::{Exec, Forest, Origin, Process, Thread};
@@ -16,17 +16,45 @@ const CITED: usize = 20;
 /// How many programs a finding lists.
 const LISTED: usize = 10;
 
+/// After so many walks, what messengers told is given up altogether: only a log that was made to confuse needs more.
+const WALKS: usize = 8;
+
 /// Walks the forest. Spans that prove to come from where they may come from are admitted in `claims`.
+///
+/// A messenger is younger than the process that it speaks for, so whose it is shows only at the end of a walk. If that
+/// is another call, what it told is taken back, and the forest is walked again.
 pub fn walk(forest: &Forest, claims: &mut Claims) -> (Ledger, Vec<Finding>) {
-    let mut walker = Walker { forest, ledger: Ledger::default(), found: Contradictions::default() };
     // A parent starts before its children: the forest refuses any other.
     let mut processes: Vec<&Process> = forest.processes().collect();
     processes.sort_by_key(|process| (process.key.start_ns, process.key.pid));
-    for process in processes {
-        walker.process(process, claims);
+    let mut foreign = BTreeMap::new();
+    let mut walks = 0;
+    loop {
+        walks += 1;
+        claims.admit_none();
+        let mut walker = Walker { forest, ledger: Ledger::default(), found: Contradictions::default() };
+        for process in &processes {
+            walker.process(process, claims);
+        }
+        let mut found: Vec<(usize, Told, Option<usize>)> = claims
+            .messengers()
+            .filter_map(|(span, told, one)| {
+                Some((span, told, Some(one.sent_from(span, forest, &walker.ledger, claims)?)))
+            })
+            .collect();
+        if found.is_empty() {
+            walker.found.foreign = foreign;
+            let findings = walker.found.findings(claims);
+            return (walker.ledger, findings);
+        }
+        if walks >= WALKS {
+            found.extend(claims.messengers().map(|(span, told, _)| (span, told, None)));
+        }
+        for (span, told, owner) in found {
+            claims.disbelieve(span, told);
+            foreign.entry((span, told)).or_insert(owner);
+        }
     }
-    let findings = walker.found.findings(claims);
-    (walker.ledger, findings)
 }
 
 struct Walker<'a> {
@@ -39,6 +67,8 @@ struct Walker<'a> {
 #[derive(Default)]
 struct Contradictions {
     forged: BTreeMap<usize, Holder>,
+    /// What messengers of other calls told, and whose they are.
+    foreign: BTreeMap<(usize, Told), Option<usize>>,
     carriers: BTreeMap<(Option<usize>, usize, Refusal), (u64, Vec<u64>)>,
     marks: BTreeMap<usize, (u64, u64)>,
     /// Programs that were started without the capture's variables, by whose they are.
@@ -84,14 +114,14 @@ impl Walker<'_> {
                 if exec.capture_named == Some(false) && before.is_some_and(|image| image.capture_named == Some(true)) {
                     self.found.unset.entry(owner(&state.ownership)).or_default().push(exec.clone());
                 }
-                self.carry(&mut state, exec, claims);
+                self.carry(key, &mut state, exec, claims);
             }
             let to_ns = process.execs.get(number).map(|exec| exec.boot_ns);
             if !separate {
                 self.ledger.push(key, EVERY_THREAD, from_ns, state.ownership.clone());
                 continue;
             }
-            let later = spans.partition_point(|span| to_ns.is_none_or(|to| claims.span(*span).start_boot_ns < to));
+            let later = spans.partition_point(|span| to_ns.is_none_or(|to| claims.window(*span).from_ns < to));
             let rest = spans.split_off(later);
             let admitted = self.admit(&spans, &state.ownership, claims);
             self.image(process, number == 0, (from_ns, to_ns), &state.ownership, &admitted, claims);
@@ -146,8 +176,12 @@ impl Walker<'_> {
         }
     }
 
-    fn carry(&mut self, state: &mut State, exec: &Exec, claims: &Claims) {
+    fn carry(&mut self, key: ProcessKey, state: &mut State, exec: &Exec, claims: &Claims) {
         let Some(named) = exec.traceparent.as_deref().and_then(|carrier| claims.named_by(carrier)) else { return };
+        if claims.messenger(named, Told::End).is_some_and(|messenger| messenger.line.contains(&key)) {
+            // What tells of a span's end has its context, and is no part of it any more.
+            return;
+        }
         let before = Before { ownership: &state.ownership, source: state.source, forker: state.forker };
         match carrier::weigh(&before, named, exec.boot_ns, claims) {
             Ok(ownership) => state.ownership = ownership,
@@ -244,7 +278,7 @@ impl Walker<'_> {
         claims: &Claims,
     ) -> bool {
         let Some(span) = mark.span else { return true };
-        let begun = claims.span(span).start_boot_ns.saturating_sub(claims.span(span).start_err_ns) <= mark.boot_ns;
+        let begun = claims.window(span).from_ns <= mark.boot_ns;
         let own = spans.contains(&span) && begun;
         let inherited = match &base.holder {
             Holder::Span(owner) => *owner == span,
@@ -285,6 +319,23 @@ impl Contradictions {
             let mut finding =
                 Finding::new("forged-span", Severity::High, format!("The span {} was sent {from}", named(span)));
             finding.details.push("It is listed, but no event is given to it: the kernel's lineage counts.".to_owned());
+            finding.span_id = Some(claims.span(span).span_id.clone());
+            finding.span_name = Some(claims.span(span).name.clone());
+            finding.at_ns = at(claims.span(span).start_boot_ns);
+            findings.push(finding);
+        }
+        for ((span, told), owner) in self.foreign {
+            let what = match told {
+                Told::Start => "The span",
+                Told::End => "The end of",
+            };
+            let from = owner.map_or_else(
+                || "by a messenger whose origin cannot be told".to_owned(),
+                |owner| format!("from a process of {}, which does not enclose it", named(owner)),
+            );
+            let mut finding =
+                Finding::new("forged-span", Severity::High, format!("{what} {} was sent {from}", named(span)));
+            finding.details.push("It is not believed: the kernel's lineage counts.".to_owned());
             finding.span_id = Some(claims.span(span).span_id.clone());
             finding.span_name = Some(claims.span(span).name.clone());
             finding.at_ns = at(claims.span(span).start_boot_ns);

@@ -30,7 +30,9 @@ impl Declares {
             let items = value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
             items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
         };
-        value.is_object().then(|| Declares {
+        // Annotations of an MCP tool say what kind of tool it is, and not what it touches.
+        let annotations = value.as_object().is_some_and(|all| !all.is_empty() && all.keys().all(|key| key == "mcp"));
+        (value.is_object() && !annotations).then(|| Declares {
             hosts: list("hosts"),
             read: list("read"),
             write: list("write"),

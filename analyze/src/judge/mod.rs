@@ -163,7 +163,8 @@ fn excuse(effects: &mut [Effect], manifest: &Manifest) {
         let searched =
             effect.facet == Facet::Exec && effect.outcome == "ENOENT" && found.contains(&name(&effect.object));
         let reported = effect.facet == Facet::Ipc && manifest.span_socket.as_deref() == Some(&effect.object);
-        if searched || reported {
+        let exported = effect.facet == Facet::Connect && manifest.otlp_address.as_deref() == Some(&effect.object);
+        if searched || reported || exported {
             effect.expectation = Expectation::Ordinary;
         }
     }

@@ -65,6 +65,7 @@ pub fn manifest() -> Manifest {
         uid: 1000,
         mode: "run".to_owned(),
         span_socket: None,
+        otlp_address: None,
         recorder_pid: Some(99),
         case_path: Some("/cases/x.argus".to_owned()),
         root: None,

@@ -162,7 +162,9 @@ pub fn load(path: &Path) -> Result<Case> {
     let journalled = {
         let mut assembler = Assembler::new();
         journal.iter().for_each(|received| assembler.take(received));
-        assembler.finish()
+        let mut said = assembler.finish();
+        said.place(&manifest.clock_pairs);
+        said
     };
     let clean = manifest.end.as_ref().is_some_and(|end| end.clean);
     let (mut spans, mut marks) =

@@ -145,6 +145,8 @@ pub fn spans(paths: &[PathBuf]) -> Result<Vec<Span>> {
         author_pid: rows.i32("author_pid", row),
         author_uid: rows.u32("author_uid", row),
         received_boot_ns: rows.u64("received_boot_ns", row),
+        for_pid: rows.i32("for_pid", row),
+        end_author_pid: rows.i32("end_author_pid", row),
     })
 }
 

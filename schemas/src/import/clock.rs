@@ -127,6 +127,8 @@ impl ClockMap {
             author_pid: None,
             author_uid: None,
             received_boot_ns: None,
+            for_pid: None,
+            end_author_pid: None,
         }
     }
 }

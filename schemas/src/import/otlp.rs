@@ -43,6 +43,31 @@ pub fn read_protobuf(body: &[u8]) -> Imported {
     imported
 }
 
+/// A request's body in protobuf as a line of text, for a journal: `{"protobuf":"..."}`, in base64.
+pub fn line_of_protobuf(body: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(body.len() / 3 * 4 + 24);
+    text.push_str(r#"{"protobuf":""#);
+    for three in body.chunks(3) {
+        let bits = three.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        for place in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * place) & 63) as usize];
+            text.push(if place <= three.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text.push_str("\"}");
+    text
+}
+
+/// Reads a request's body as a journal holds it: JSON, or what [`line_of_protobuf`] made of protobuf.
+pub fn read_line(line: &str) -> Imported {
+    let encoded = line.strip_prefix(r#"{"protobuf":""#).and_then(|rest| rest.strip_suffix("\"}"));
+    match encoded.map(base64) {
+        Some(Some(body)) => read_protobuf(&body),
+        _ => read_json(line.as_bytes()),
+    }
+}
+
 /// Reads a file.
 pub(super) fn read(reader: impl BufRead, imported: &mut Imported) -> io::Result<()> {
     source::each_document(reader, imported, &mut |imported, at, value| request(imported, at, &value))

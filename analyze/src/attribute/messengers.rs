@@ -1,0 +1,71 @@
+//! Spans that one process reports for another: a hook for its agent, a command for the shell that it was typed into.
+//!
+//! Such a span belongs to the process that it was reported for, if the messenger descends from that process, with nothing
+//! but shells between them, or started it, and if no other call owns the messenger. A messenger that the agent forked while another call
+//! was open is that call's by its window alone; that says nothing, as agents run their hooks beside their calls.
+
+use super::claims::Claims;
+use super::ledger::{Holder, Ledger};
+use crate::forest::{Forest, Process};
+use argus_schemas::manifest::ProcessKey;
+use argus_schemas::span_log::is_shell;
+use argus_schemas::verdicts::Basis;
+
+/// One messenger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Messenger {
+    /// Whom it speaks for.
+    pub home: ProcessKey,
+    /// From its own process up to the child of `home`; empty where it is the parent of `home`.
+    pub line: Vec<ProcessKey>,
+    /// When it spoke.
+    pub spoke_ns: u64,
+}
+
+/// The id of a process in its own pid namespace.
+fn named(process: &Process) -> i32 {
+    process.ns_pid.unwrap_or(process.key.pid)
+}
+
+impl Messenger {
+    /// The messenger that `author` is, if it descends from a process of this id as it must.
+    pub fn of(author: &Process, for_pid: i32, spoke_ns: u64, forest: &Forest) -> Option<Messenger> {
+        // A parent may speak for what it started, which is its own doing: a proxy for its server.
+        let mut children = forest.children(author.key).into_iter().map(|(child, _)| child);
+        if let Some(child) = children.find(|one| named(one) == for_pid && one.alive_at(spoke_ns, 0)) {
+            return Some(Messenger { home: child.key, line: Vec::new(), spoke_ns });
+        }
+        let mut line = vec![author.key];
+        let (mut parent, mut fork) = forest.forked_by(author.key)?;
+        while named(parent) != for_pid {
+            let executed = parent.execs.partition_point(|exec| exec.boot_ns < fork.boot_ns);
+            let image = forest.image_before(parent.key, executed)?;
+            if !image.exe.as_deref().is_some_and(is_shell) {
+                return None;
+            }
+            line.push(parent.key);
+            (parent, fork) = forest.forked_by(parent.key)?;
+        }
+        Some(Messenger { home: parent.key, line, spoke_ns })
+    }
+
+    /// When the process that it speaks for sent it off.
+    pub fn sent_ns(&self) -> Option<u64> {
+        self.line.last().map(|first| first.start_ns)
+    }
+
+    /// The call that it was really sent from, if that is another than the span that it tells of.
+    pub fn sent_from(&self, span: usize, forest: &Forest, ledger: &Ledger, claims: &Claims) -> Option<usize> {
+        let born = self.line.last().and_then(|first| {
+            let (parent, fork) = forest.forked_by(*first)?;
+            ledger.at(parent.key, fork.tid, fork.boot_ns).filter(|born| born.basis != Some(Basis::Window))
+        });
+        let carried = self.line.iter().filter_map(|process| {
+            ledger.at(*process, process.pid, self.spoke_ns).filter(|now| now.basis == Some(Basis::Carrier))
+        });
+        born.into_iter().chain(carried).find_map(|ownership| match ownership.holder {
+            Holder::Span(owner) if owner != span && !claims.encloses(owner, span) => Some(owner),
+            _ => None,
+        })
+    }
+}

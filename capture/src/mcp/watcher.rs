@@ -1,0 +1,290 @@
+//! What is said between an MCP client and its server, as lines of the span log.
+
+use crate::clock::boot_ns;
+use crate::hook::context;
+use crate::messenger::bounded;
+use argus_schemas::lines::{Line, Lines};
+use argus_schemas::manifest::sha256_of;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+
+/// The longest message that is understood; a longer one passes, and is not looked at.
+const MESSAGE_MAX: usize = 16 << 20;
+
+/// How many calls may be open, and how many tools are remembered: a peer can make up any number of either.
+const OPEN_MAX: usize = 4096;
+
+/// Annotations of a tool, with what each means where the server does not state it (MCP, ToolAnnotations).
+const HINTS: [(&str, bool); 4] =
+    [("readOnlyHint", false), ("destructiveHint", true), ("idempotentHint", false), ("openWorldHint", true)];
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The client, on standard input.
+    Client,
+    /// The server, on its standard output.
+    Server,
+}
+
+/// What is waited for, by the request's id.
+enum Asked {
+    /// This span's result.
+    Call(String),
+    /// The tools.
+    Tools,
+}
+
+/// Follows both directions.
+pub struct Watcher {
+    server: i32,
+    name: Option<String>,
+    traceparent: Option<String>,
+    from_client: Lines,
+    from_server: Lines,
+    asked: HashMap<String, Asked>,
+    declared: HashMap<String, Value>,
+    number: u64,
+    /// Lines that could not be told.
+    pub lost: u64,
+}
+
+impl Watcher {
+    /// Of a server that runs as this process, with the name that its client has for it.
+    pub fn new(server: i32, name: Option<String>, traceparent: Option<String>) -> Watcher {
+        let lines = || Lines::new(MESSAGE_MAX, 0);
+        Watcher {
+            server,
+            name,
+            traceparent,
+            from_client: lines(),
+            from_server: lines(),
+            asked: HashMap::new(),
+            declared: HashMap::new(),
+            number: 0,
+            lost: 0,
+        }
+    }
+
+    /// Looks at what passes; returns what is to be told.
+    pub fn pass(&mut self, from: Side, bytes: &[u8]) -> Vec<Option<Value>> {
+        let mut messages = Vec::new();
+        let lines = if from == Side::Client { &mut self.from_client } else { &mut self.from_server };
+        lines.take(bytes, &mut |line: Line| messages.extend(serde_json::from_slice::<Value>(line.bytes)));
+        let mut told = Vec::new();
+        for message in messages {
+            match message {
+                // A batch, as MCP had them in 2025-03.
+                Value::Array(batch) => batch.iter().for_each(|one| told.extend(self.message(from, one))),
+                one => told.extend(self.message(from, &one)),
+            }
+        }
+        if !told.is_empty() && self.lost > 0 {
+            let now = boot_ns();
+            let count = std::mem::take(&mut self.lost);
+            told.push(json!({"v": 1, "type": "lost", "count": count, "from_boot_ns": 0, "boot_ns": now}));
+        }
+        told.into_iter().map(Some).collect()
+    }
+
+    /// The server has gone: calls that it did not answer end with it. The last: that nothing follows.
+    pub fn end(&mut self) -> Vec<Option<Value>> {
+        let open = std::mem::take(&mut self.asked).into_values();
+        let spans = open.filter_map(|asked| match asked {
+            Asked::Call(span) => Some(span),
+            Asked::Tools => None,
+        });
+        let mut spans: Vec<String> = spans.collect();
+        spans.sort();
+        let ends = spans.into_iter().map(|span| Some(self.ended(&span, "unanswered", Value::Null)));
+        ends.chain([None]).collect()
+    }
+
+    fn message(&mut self, from: Side, message: &Value) -> Option<Value> {
+        let id = message.get("id").filter(|id| id.is_string() || id.is_number()).map(Value::to_string);
+        match (from, message.get("method").and_then(Value::as_str), id) {
+            (Side::Client, Some("tools/call"), Some(id)) => self.call(id, message.get("params")?),
+            (Side::Client, Some("tools/list"), Some(id)) => {
+                self.ask(id, Asked::Tools);
+                None
+            }
+            (Side::Client, Some("notifications/cancelled"), _) => {
+                let id = message.pointer("/params/requestId")?.to_string();
+                self.answer(&id, "cancelled", Value::Null)
+            }
+            (Side::Server, None, Some(id)) => match (message.get("result"), message.get("error")) {
+                (_, Some(error)) => self.answer(&id, "error", error.clone()),
+                (Some(result), None) => {
+                    let failed = result.get("isError").and_then(Value::as_bool) == Some(true);
+                    self.answer(&id, if failed { "error" } else { "ok" }, result.clone())
+                }
+                (None, None) => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn ask(&mut self, id: String, asked: Asked) {
+        if self.asked.len() < OPEN_MAX {
+            self.asked.insert(id, asked);
+        }
+    }
+
+    fn call(&mut self, id: String, params: &Value) -> Option<Value> {
+        let tool = params.get("name").and_then(Value::as_str)?;
+        if self.asked.contains_key(&id) || self.asked.len() >= OPEN_MAX {
+            self.lost += 1;
+            return None;
+        }
+        self.number += 1;
+        let now = boot_ns();
+        // No other process has this number at this instant.
+        let (mut span, _) = sha256_of(format!("{}:{now}:{}", self.server, self.number).as_bytes()).ok()?;
+        span.truncate(16);
+        let told = params.pointer("/_meta/traceparent").and_then(Value::as_str);
+        let (trace, parent) = told.and_then(context).or(self.traceparent.as_deref().and_then(context)).unzip();
+        let name = self.name.as_ref().map_or_else(|| tool.to_owned(), |server| format!("mcp__{server}__{tool}"));
+        let line = json!({
+            "v": 1, "type": "start", "span": span, "trace": trace, "parent": parent, "kind": "tool", "name": name,
+            "call_id": id.trim_matches('"'), "boot_ns": now, "for": self.server,
+            "args": params.get("arguments").cloned().map(bounded), "declares": self.declared.get(tool),
+        });
+        self.ask(id, Asked::Call(span));
+        Some(line)
+    }
+
+    fn answer(&mut self, id: &str, status: &str, result: Value) -> Option<Value> {
+        match self.asked.remove(id)? {
+            Asked::Call(span) => Some(self.ended(&span, status, result)),
+            Asked::Tools => {
+                let tools = result.get("tools").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+                for tool in tools {
+                    if let Some(name) = tool.get("name").and_then(Value::as_str)
+                        && (self.declared.len() < OPEN_MAX || self.declared.contains_key(name))
+                    {
+                        self.declared.insert(name.to_owned(), annotations(tool));
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    fn ended(&self, span: &str, status: &str, result: Value) -> Value {
+        json!({
+            "v": 1, "type": "end", "span": span, "boot_ns": boot_ns(), "for": self.server, "status": status,
+            "result": bounded(result),
+        })
+    }
+}
+
+/// A tool's annotations as a declaration: each with whether the server states it, or it only follows from its silence.
+fn annotations(tool: &Value) -> Value {
+    let stated = |name: &str| tool.pointer(&format!("/annotations/{name}")).and_then(Value::as_bool);
+    let hints: Map<String, Value> = HINTS
+        .iter()
+        .map(|(name, silent)| {
+            let (value, from) = stated(name).map_or((*silent, "default"), |value| (value, "explicit"));
+            ((*name).to_owned(), json!({"value": value, "from": from}))
+        })
+        .collect();
+    json!({ "mcp": hints })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is told of these messages, shortened: type, name or status, and id of the call or result.
+    #[track_caller]
+    fn check(messages: &[(Side, &str)], expected: &[&str]) {
+        let mut watcher = Watcher::new(7, None, None);
+        let mut told = Vec::new();
+        for (from, message) in messages {
+            told.extend(watcher.pass(*from, format!("{message}\n").as_bytes()));
+        }
+        told.extend(watcher.end());
+        assert_eq!(told.pop(), Some(None));
+        let short = |line: &Value| {
+            let text = |name: &str| line.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            match text("type").as_str() {
+                "start" => format!("start {} {} {}", text("name"), text("call_id"), line["args"]),
+                _ => format!("end {} {}", text("status"), line["result"]),
+            }
+        };
+        assert_eq!(told.iter().flatten().map(short).collect::<Vec<_>>(), expected);
+    }
+
+    const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"a":1}}}"#;
+    const OTHER: &str = r#"{"jsonrpc":"2.0","id":"1","method":"tools/call","params":{"name":"u"}}"#;
+
+    #[test]
+    fn a_call_ends_with_the_answer_of_its_id() {
+        use Side::{Client, Server};
+        let answer = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#;
+        check(&[(Client, CALL), (Server, answer)], &["start t 1 {\"a\":1}", "end ok {\"content\":[]}"]);
+        check(
+            &[(Client, CALL), (Client, OTHER), (Server, r#"{"id":"1","result":{"isError":true}}"#), (Server, answer)],
+            &["start t 1 {\"a\":1}", "start u 1 null", "end error {\"isError\":true}", "end ok {\"content\":[]}"],
+        );
+        check(
+            &[(Client, CALL), (Server, r#"{"id":1,"error":{"code":-1}}"#), (Server, answer)],
+            &["start t 1 {\"a\":1}", "end error {\"code\":-1}"],
+        );
+        let cancelled = r#"{"method":"notifications/cancelled","params":{"requestId":1}}"#;
+        check(&[(Client, CALL), (Client, cancelled)], &["start t 1 {\"a\":1}", "end cancelled null"]);
+        check(&[(Client, CALL)], &["start t 1 {\"a\":1}", "end unanswered null"]);
+        check(
+            &[(Client, &format!("[{CALL},7,{OTHER}]")), (Server, &format!("[{answer}]"))],
+            &["start t 1 {\"a\":1}", "start u 1 null", "end ok {\"content\":[]}", "end unanswered null"],
+        );
+    }
+
+    #[test]
+    fn what_is_no_call_passes_unseen() {
+        use Side::{Client, Server};
+        for message in [
+            "",
+            "{",
+            "\u{0}",
+            "[[[]]]",
+            r#"{"id":1,"method":"ping"}"#,
+            r#"{"method":"tools/call","params":{"name":"t"}}"#,
+            r#"{"id":null,"method":"tools/call","params":{"name":"t"}}"#,
+            r#"{"id":1,"method":"tools/call","params":{"name":7}}"#,
+            r#"{"id":1,"result":{}}"#,
+        ] {
+            check(&[(Client, message), (Server, message)], &[]);
+        }
+        // A server may ask its client with an id that the client uses too.
+        check(
+            &[
+                (Client, CALL),
+                (Server, r#"{"id":1,"method":"sampling/createMessage"}"#),
+                (Server, r#"{"id":1,"result":1}"#),
+            ],
+            &["start t 1 {\"a\":1}", "end ok 1"],
+        );
+    }
+
+    #[test]
+    fn annotations_say_whether_they_were_stated() {
+        let mut watcher = Watcher::new(7, Some("files".to_owned()), None);
+        let tools =
+            r#"{"id":0,"result":{"tools":[{"name":"t","annotations":{"readOnlyHint":true,"openWorldHint":"x"}}]}}"#;
+        let list = r#"{"id":0,"method":"tools/list"}"#;
+        let call = CALL.replace(
+            "\"name\"",
+            r#""_meta":{"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},"name""#,
+        );
+        watcher.pass(Side::Client, format!("{list}\n").as_bytes());
+        watcher.pass(Side::Server, format!("{tools}\n").as_bytes());
+        let told = watcher.pass(Side::Client, format!("{call}\n").as_bytes());
+        let start = told[0].as_ref().expect("a line");
+        assert_eq!(start["name"], "mcp__files__t");
+        assert_eq!((&start["parent"], &start["for"]), (&json!("00f067aa0ba902b7"), &json!(7)));
+        let hints = &start["declares"]["mcp"];
+        assert_eq!(hints["readOnlyHint"], json!({"value": true, "from": "explicit"}));
+        assert_eq!(hints["openWorldHint"], json!({"value": true, "from": "default"}));
+    }
+}

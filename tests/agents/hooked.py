@@ -1,0 +1,65 @@
+"""A coding agent that knows nothing of Argus but a hook in its settings: it runs that around its tools, as Claude Code does.
+It touches, in the folder of each call, what that one causes.  Usage: hooked.py TRUTH SETTINGS"""
+
+import json
+import subprocess
+import sys
+
+truth, settings = sys.argv[1], json.load(open(sys.argv[2]))["hooks"]
+
+
+def hook(event, **more):
+    told = {"hook_event_name": event, "session_id": "s1", "transcript_path": "/none", "cwd": "/", **more}
+    for group in settings[event]:
+        for one in group["hooks"]:
+            # A person's own hook may stand beside it, so that the shell stays.
+            ran = subprocess.run(["sh", "-c", one["command"] + "; exit $?"], input=json.dumps(told).encode(), capture_output=True)
+            assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b""), ran
+
+
+def before(call, name, command):
+    hook("PreToolUse", tool_name=name, tool_use_id=call, tool_input={"command": command})
+
+
+def after(call, name, took_ms):
+    hook("PostToolUse", tool_name=name, tool_use_id=call, tool_response={"stdout": ""}, duration_ms=took_ms)
+
+
+def shell(command):
+    return subprocess.Popen(["bash", "-c", command], stdin=subprocess.PIPE)
+
+
+def end(process, line=b"\n"):
+    process.communicate(line)
+    assert process.returncode == 0, process.args
+
+
+def touch(path):
+    with open(f"{truth}/{path}", "w"):
+        pass
+
+
+touch("none/before")
+command = f"echo >{truth}/Alone/child; (setsid sh -c 'read line <{truth}/gate; echo >{truth}/Alone/late' &)"
+before("toolu_1", "Alone", command)
+end(shell(command))
+touch("Alone/own")
+after("toolu_1", "Alone", 1)
+touch("none/between")
+
+# Two at once: without more than hooks, nobody can tell which of them did what while both were open.
+before("toolu_2", "First", "first")
+first = shell(f"read line; echo >{truth}/First/child")
+before("toolu_3", "Second", "second")
+second = shell(f"read line; echo >{truth}/either/child")
+end(first)
+after("toolu_2", "First", 1)
+touch("Second/own")
+end(second)
+hook("PostToolUseFailure", tool_name="Second", tool_use_id="toolu_3", error="it broke")
+
+# One that a person refused: nothing tells of its end but the end of the answer.
+before("toolu_4", "Refused", "rm -rf /")
+hook("Stop")
+touch("none/after")
+end(shell(f"echo go >{truth}/gate; echo >{truth}/none/child"))

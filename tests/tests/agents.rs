@@ -1,0 +1,326 @@
+//! What agents say by themselves: marks of shells, hooks of coding agents, OpenTelemetry, MCP. Each is recorded as its
+//! users would, and ends in a report by tool, which is checked against the truth in the paths that were touched.
+
+use argus_schemas::report::{Facet, Report};
+use argus_tests::{
+    Scratch, can_capture, capture, files_beneath, on_path, one_at_a_time, program, report, run, shown, skip, workspace,
+};
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+fn ready(what: &str) -> bool {
+    if let Err(why) = can_capture() {
+        skip(what, &why);
+        return false;
+    }
+    true
+}
+
+/// A folder for what is touched, with one in it for each owner.
+fn truth(scratch: &Scratch, owners: &[&str]) -> PathBuf {
+    for owner in owners {
+        fs::create_dir_all(scratch.join("truth").join(owner)).expect("folders can be made");
+    }
+    scratch.join("truth")
+}
+
+/// Who each file of the truth was given to: a call, candidates (`A|B`), or the verdict's word.
+fn owners(report: &Report, truth: &Path) -> BTreeSet<(String, String)> {
+    let prefix = format!("{}/", truth.display());
+    let touched = |effects: &[argus_schemas::report::Effect]| -> Vec<String> {
+        let written = effects.iter().filter(|effect| effect.facet == Facet::Write);
+        written.filter_map(|effect| effect.object.strip_prefix(&prefix)).map(str::to_owned).collect()
+    };
+    let name = |id: &String| report.calls.iter().find(|call| &call.span_id == id).map_or("?", |call| &call.name);
+    let mut owners = BTreeSet::new();
+    for call in &report.calls {
+        owners.extend(touched(&call.effects).into_iter().map(|file| (file, call.name.clone())));
+    }
+    for group in &report.unowned {
+        let owner = match group.candidates.as_slice() {
+            [] => group.verdict.as_str().to_owned(),
+            candidates => candidates.iter().map(name).collect::<Vec<_>>().join("|"),
+        };
+        owners.extend(touched(&group.effects).into_iter().map(|file| (file, owner.clone())));
+    }
+    owners
+}
+
+/// The Python with the real packages that agents use (tests/support/sdk.sh).
+fn python() -> Option<PathBuf> {
+    let script = r#"source tests/support/sdk.sh; printf %s "$sdk_venv/bin/python3""#;
+    let output = run(Command::new("bash").current_dir(workspace()).args(["-c", script]));
+    let python = PathBuf::from(String::from_utf8(output.stdout).expect("a path of this machine"));
+    python.exists().then_some(python)
+}
+
+/// Records a command and checks whose everything was that it touched, and which of these rules found something.
+#[track_caller]
+fn check(
+    scratch: &Scratch,
+    options: &[&str],
+    command: &[OsString],
+    truth: &Path,
+    expected: &[(&str, &str)],
+    rules: &[&str],
+) -> Report {
+    let _alone = one_at_a_time();
+    let case = scratch.join("agent.argus");
+    let output = capture(&case, options, &[], command);
+    assert!(output.status.success() && output.stdout.is_empty(), "{}", shown(&output));
+    let report = report(&case);
+    let expected = expected.iter().map(|(file, owner)| ((*file).to_owned(), (*owner).to_owned())).collect();
+    assert_eq!(owners(&report, truth), expected, "{:#?}", report.findings);
+    let about_claims = |rule: &&str| {
+        rule.contains("contradiction") || rule.contains("span") || rule.contains("refused") || rule.contains("lines")
+    };
+    let found: Vec<&str> = report.findings.iter().map(|finding| finding.rule.as_str()).filter(about_claims).collect();
+    assert_eq!(found, rules, "{:#?}", report.findings);
+    assert!(report.case.clean && report.case.lost == 0, "{:?}", report.case);
+    report
+}
+
+#[test]
+fn a_shells_marks() {
+    if !ready("marks of a shell") {
+        return;
+    }
+    for shell in ["sh", "bash", "dash"] {
+        if !on_path(shell) {
+            skip(&format!("marks of {shell}"), "it is not installed");
+            continue;
+        }
+        let scratch = Scratch::new("mark");
+        let truth = truth(&scratch, &["none", "deploy", "migrate", "honest"]);
+        let command = [
+            shell.into(),
+            workspace().join("tests/agents/mark.sh").into_os_string(),
+            truth.clone().into_os_string(),
+            program("argus-capture").into_os_string(),
+        ];
+        let expected = [
+            ("none/before", "runtime"),
+            ("deploy/own", "deploy"),
+            ("deploy/child", "deploy"),
+            ("migrate/own", "migrate"),
+            ("migrate/child", "migrate"),
+            ("deploy/own-again", "deploy"),
+            ("gate", "deploy"),
+            ("gate", "runtime"),
+            ("deploy/late", "deploy"),
+            ("none/after", "runtime"),
+            ("none/child", "runtime"),
+            ("honest/child", "honest"),
+            ("honest/own", "honest"),
+        ];
+        let report = check(&scratch, &[], &command, &truth, &expected, &["forged-span", "unended-span"]);
+        let told: Vec<_> = report
+            .calls
+            .iter()
+            .map(|call| (call.name.as_str(), call.kind.as_str(), call.status.as_deref(), call.result.as_deref()))
+            .collect();
+        let expected = [
+            ("deploy", "tool", Some("error"), None),
+            ("migrate", "step", Some("ok"), Some("\"done\"")),
+            ("honest", "tool", Some("ok"), None),
+            ("forged", "tool", None, None),
+        ];
+        assert_eq!(told, expected, "{shell}");
+    }
+}
+
+#[test]
+fn a_coding_agents_hooks() {
+    if !ready("hooks of a coding agent") {
+        return;
+    }
+    let scratch = Scratch::new("hook");
+    let truth = truth(&scratch, &["none", "Alone", "First", "Second", "either"]);
+    assert!(run(Command::new("mkfifo").arg(truth.join("gate"))).status.success());
+    let output = run(Command::new(program("argus-capture")).args(["hook", "--settings"]));
+    assert!(output.status.success(), "{}", shown(&output));
+    fs::write(scratch.join("settings.json"), &output.stdout).expect("the settings can be written");
+    let command = [
+        "python3".into(),
+        workspace().join("tests/agents/hooked.py").into_os_string(),
+        truth.clone().into_os_string(),
+        scratch.join("settings.json").into_os_string(),
+    ];
+    let expected = [
+        ("none/before", "runtime"),
+        ("Alone/child", "Alone"),
+        ("Alone/own", "Alone"),
+        ("Alone/late", "Alone"),
+        ("none/between", "runtime"),
+        ("First/child", "First"),
+        ("either/child", "First|Second"),
+        ("Second/own", "Second"),
+        ("none/after", "runtime"),
+        ("gate", "runtime"),
+        ("none/child", "runtime"),
+    ];
+    let report = check(&scratch, &[], &command, &truth, &expected, &[]);
+    let told: Vec<_> =
+        report.calls.iter().map(|call| (call.name.as_str(), call.status.as_deref(), call.result.as_deref())).collect();
+    let expected = [
+        ("Alone", Some("ok"), Some(r#"{"stdout":""}"#)),
+        ("First", Some("ok"), Some(r#"{"stdout":""}"#)),
+        ("Second", Some("error"), Some("\"it broke\"")),
+        ("Refused", Some("abandoned"), None),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn an_agent_that_speaks_opentelemetry() {
+    if !ready("OTLP from a real exporter") {
+        return;
+    }
+    let Some(python) = python() else {
+        return skip("OTLP from a real exporter", "the packages that `make setup` installs for it are not there");
+    };
+    let scratch = Scratch::new("otlp");
+    let truth = truth(&scratch, &["none", "list", "stat"]);
+    let command = [
+        python.into_os_string(),
+        workspace().join("tests/agents/traced.py").into_os_string(),
+        truth.clone().into_os_string(),
+    ];
+    let expected = [
+        ("none/before", "runtime"),
+        ("list/own", "list"),
+        ("list/child", "list"),
+        ("stat/child", "stat"),
+        ("none/between", "runtime"),
+        ("none/after", "runtime"),
+    ];
+    let report = check(&scratch, &["--otlp", "127.0.0.1:0"], &command, &truth, &expected, &[]);
+    let told: Vec<_> =
+        report.calls.iter().map(|call| (call.name.as_str(), call.kind.as_str(), call.args.as_deref())).collect();
+    let args = r#"{"path":"/srv"}"#;
+    check_journal_alone(&scratch, &truth, &owners(&report, &truth));
+    assert_eq!(told[1..], [("list", "tool", Some(args)), ("stat", "tool", Some("{}"))], "{told:?}");
+}
+
+/// A capture that was killed has no table of spans, and had put every request into the journal when it answered.
+#[track_caller]
+fn check_journal_alone(scratch: &Scratch, truth: &Path, expected: &BTreeSet<(String, String)>) {
+    let case = scratch.join("agent.argus");
+    for table in files_beneath(&case.join("spans")).iter().filter(|file| file.extension() == Some("parquet".as_ref())) {
+        fs::remove_file(table).expect("the case is the user's");
+    }
+    let text = fs::read_to_string(case.join("manifest.json")).expect("it is there");
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    manifest["end"] = serde_json::Value::Null;
+    fs::write(case.join("manifest.json"), manifest.to_string()).expect("the case is the user's");
+    assert_eq!(&owners(&report(&case), truth), expected);
+}
+
+#[test]
+fn an_mcp_server_behind_the_proxy() {
+    if !ready("an MCP server behind the proxy") {
+        return;
+    }
+    let Some(python) = python() else {
+        return skip("an MCP server behind the proxy", "the packages that `make setup` installs for it are not there");
+    };
+    let scratch = Scratch::new("mcp");
+    let truth = truth(&scratch, &["none", "look", "fail"]);
+    let command = [
+        python.into_os_string(),
+        workspace().join("tests/agents/served.py").into_os_string(),
+        truth.clone().into_os_string(),
+        program("argus-capture").into_os_string(),
+    ];
+    let expected = [
+        ("none/before", "runtime"),
+        ("look/own", "mcp__files__look"),
+        ("look/child", "mcp__files__look"),
+        ("none/between", "runtime"),
+        ("fail/own", "mcp__files__fail"),
+    ];
+    let report = check(&scratch, &[], &command, &truth, &expected, &[]);
+    let told: Vec<_> = report
+        .calls
+        .iter()
+        .map(|call| {
+            let declares: serde_json::Value =
+                serde_json::from_str(call.declares.as_deref().unwrap_or("null")).expect("JSON");
+            let hint = declares["mcp"]["readOnlyHint"].clone();
+            (call.name.as_str(), call.args.as_deref(), call.status.as_deref(), hint)
+        })
+        .collect();
+    let hint = |value: bool, from: &str| serde_json::json!({"value": value, "from": from});
+    let expected = [
+        ("mcp__files__look", Some(r#"{"depth":3}"#), Some("ok"), hint(true, "explicit")),
+        ("mcp__files__fail", None, Some("error"), hint(false, "default")),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn the_proxy_changes_nothing() {
+    let scratch = Scratch::new("proxy");
+    let file = scratch.join("input");
+    let odd: Vec<u8> = (0..=255u8).cycle().take(1 << 16).collect();
+    let long = [br#"{"id":1,"method":"tools/call","params":"#.as_slice(), &vec![b'['; 20 << 20], b"\n{}\n"].concat();
+    for bytes in [b"".as_slice(), b"no end of line", b"{\n\n[1,{}]\r\n\0", &odd, &long] {
+        fs::write(&file, bytes).expect("a file can be written");
+        for (server, expected, code) in [("cat; echo end >&2; exit 7", bytes, 7), ("exec cat >/dev/null", b"", 0)] {
+            let mut command = Command::new(program("argus-capture"));
+            command.args(["mcp", "--", "sh", "-c", server]).env("ARGUS_SPAN_LOG", scratch.join("log"));
+            let output = run(command.stdin(Stdio::from(fs::File::open(&file).expect("it is there"))));
+            assert!(output.stdout == expected, "{} bytes in, {} out", bytes.len(), output.stdout.len());
+            let said: &[u8] = if code == 7 { b"end\n" } else { b"" };
+            assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(code), said));
+        }
+    }
+    // A server that ends by itself is not waited for, though its client says nothing and goes on.
+    let mut command = Command::new(program("argus-capture"));
+    let mut proxy =
+        command.args(["mcp", "--", "sh", "-c", "kill -9 $$"]).stdin(Stdio::piped()).spawn().expect("it starts");
+    let client = proxy.stdin.take();
+    assert_eq!(proxy.wait().expect("it ends").code(), Some(128 + 9));
+    drop(client);
+    let output = run(Command::new(program("argus-capture")).args(["mcp", "--", "/no/such/server"]));
+    assert_eq!(output.status.code(), Some(127), "{}", shown(&output));
+}
+
+#[test]
+fn messengers_are_silent_and_never_in_the_way() {
+    let deaf = Scratch::new("deaf");
+    let gone = deaf.join("gone.sock").into_os_string();
+    // Nobody listens, nobody is there, or nobody ever reads.
+    let silent = deaf.join("silent.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&silent).expect("a socket can be bound");
+    let long = format!(
+        r#"{{"hook_event_name":"PreToolUse","tool_use_id":"t","tool_name":"n","tool_input":"{}"}}"#,
+        "x".repeat(900_000)
+    );
+    let whole: [(&[&str], &str); 5] = [
+        (&["hook"], ""),
+        (&["hook"], "\u{0}{[[[["),
+        (&["hook"], &long),
+        (&["mark", "start", "x"], ""),
+        (&["mark", "end"], ""),
+    ];
+    for socket in [None, Some(gone.as_os_str()), Some(silent.as_os_str())] {
+        for (arguments, input) in whole {
+            let mut command = Command::new(program("argus-capture"));
+            command.args(arguments).env_remove("ARGUS_SPAN_LOG").env_remove("ARGUS_PARENT").env_remove("ARGUS_SOCKET");
+            if let Some(socket) = socket {
+                command.env("ARGUS_SOCKET", socket);
+            }
+            // Through a file, so that nothing here waits for what it does not read.
+            let file = deaf.join("input");
+            fs::write(&file, input).expect("a file can be written");
+            let output = run(command.stdin(Stdio::from(fs::File::open(&file).expect("it is there"))));
+            let heard = socket == Some(OsStr::new(&silent)) && arguments.starts_with(&["mark", "start"]);
+            assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {}", shown(&output));
+            assert_eq!(!output.stdout.is_empty(), heard, "{arguments:?}: {}", shown(&output));
+        }
+    }
+}
