@@ -14,4 +14,5 @@ pub mod names;
 pub mod pipeline;
 pub mod policy;
 pub mod render;
+pub mod told;
 pub mod verify;

@@ -1,4 +1,4 @@
-//! The stages in their order: load, forest, attribute, names, effects, judge.
+//! The stages in their order: load, forest, names, attribute, effects, judge.
 
 use crate::error::Result;
 use crate::load::{Case, load};
@@ -28,11 +28,14 @@ pub struct Analysis {
 pub fn analyse(path: &Path) -> Result<Analysis> {
     let case = load(path)?;
     let (forest, mut findings) = forest::build(&case.events, &case.manifest)?;
-    let (verdicts, contradictions) = attribute::attribute(&case.events, &forest, &case.said, &case.manifest)?;
+    let names = names::table(&case.events)?;
+    let (attribution, contradictions) =
+        attribute::attribute(&case.events, &names, &forest, &case.said, &case.manifest)?;
+    let verdicts = attribution.verdicts;
     findings.extend(contradictions);
     findings.splice(0..0, case.findings.iter().cloned());
     let origin = judge::origin(&case.manifest);
-    let named = names::join(&case.events)?;
+    let named = names::join(&case.events, &names);
     let report = judge::judge(judge::Evidence {
         name: &case.name,
         manifest: &case.manifest,

@@ -3,6 +3,7 @@
 //! The tests run the programs as a user would, and know nothing of their insides: what they assert is in the output.
 
 pub mod evasion;
+pub mod truth;
 
 use argus_schemas::report::Report;
 use std::ffi::OsStr;

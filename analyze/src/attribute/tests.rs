@@ -1,6 +1,9 @@
 //! The rules of attribution as tables of small scenes; the join against a naive oracle; and random runs of an agent whose
 //! truth is known, in which no call may ever be blamed for what another did.
 
+mod arguments;
+
+use super::arguments::Arguments;
 use super::claims::Claims;
 use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
 use super::{join, walk};
@@ -111,9 +114,9 @@ impl Scene {
         self.spans.sort_by_key(|span| span.start_boot_ns);
         let (mut claims, odd) = Claims::check(&self.spans, &self.marks, &forest, &self.manifest);
         findings.extend(odd);
-        let (ledger, contradictions) = walk::walk(&forest, &mut claims);
+        let (walked, contradictions) = walk::walk(&forest, &mut claims, &Arguments::default());
         findings.extend(contradictions);
-        (forest, ledger, claims, findings)
+        (forest, walked.ledger, claims, findings)
     }
 }
 
@@ -130,7 +133,7 @@ fn owner(ledger: &Ledger, claims: &Claims, (pid, tid, at): (i32, i32, u64)) -> S
         Holder::Several(spans) => spans.iter().map(name).collect::<Vec<_>>().join("|"),
         Holder::Agent(None) => "agent".to_owned(),
         Holder::Agent(Some(span)) => format!("agent {}", name(span)),
-        Holder::Unknown(_) => "?".to_owned(),
+        Holder::Unknown(_) | Holder::Doubtful(..) => "?".to_owned(),
     }
 }
 
@@ -536,7 +539,7 @@ fn oracle(
         ),
         Holder::Several(_) => (None, "ambiguous", false),
         Holder::Agent(span) => (span.map(|span| claims.span(span).span_id.clone()), "runtime", false),
-        Holder::Unknown(_) => (None, "unknown", false),
+        Holder::Unknown(_) | Holder::Doubtful(..) => (None, "unknown", false),
     }
 }
 
@@ -570,7 +573,9 @@ fn the_join_equals_the_naive_oracle() {
             "missing" => vec![no_list; events.len()],
         )
         .expect("columns of one length");
-        let verdicts = join::verdicts(&frame.lazy(), &ledger, &claims).expect("the join works");
+        let frame = frame.lazy();
+        let single = join::lasting(&frame, &ledger).expect("the query works");
+        let verdicts = join::verdicts(&frame, &ledger, &single, &claims).expect("the join works");
         let names: Vec<&str> = verdicts.get_column_names().into_iter().map(PlSmallStr::as_str).collect();
         assert_eq!(names, argus_schemas::verdicts::COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>());
         let mut events: Vec<_> = events.into_iter().zip(lasts).collect();

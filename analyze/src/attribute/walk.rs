@@ -1,10 +1,11 @@
 //! One walk over the forest, parents first: from births, execs, spans and marks to the ledger.
 
+use super::arguments::{self, Arguments};
 use super::carrier::{self, Before, Refusal};
 use super::claims::{Claims, ThreadMark};
 use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
 use super::threads::{self, Creator, Image};
-use crate::forest::{Exec, Forest, Origin, Process, Thread};
+use crate::forest::{Exec, Forest, Fork, Origin, Process, Thread};
 use argus_schemas::manifest::ProcessKey;
 use argus_schemas::report::{Finding, Severity};
 use argus_schemas::verdicts::Basis;
@@ -16,9 +17,36 @@ const CITED: usize = 20;
 /// How many programs a finding lists.
 const LISTED: usize = 10;
 
+/// Why a process was given to one of the calls that might have forked it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// The call.
+    pub span: usize,
+    /// The exec whose command line it names.
+    pub exec: u64,
+    /// What it names.
+    pub thing: String,
+}
+
+/// What the walk finds.
+#[derive(Default)]
+pub struct Walked {
+    /// Who owns which process or thread when.
+    pub ledger: Ledger,
+    /// The processes whose owner the calls' arguments decided.
+    pub settled: BTreeMap<ProcessKey, Settled>,
+}
+
 /// Walks the forest. Spans that prove to come from where they may come from are admitted in `claims`.
-pub fn walk(forest: &Forest, claims: &mut Claims) -> (Ledger, Vec<Finding>) {
-    let mut walker = Walker { forest, ledger: Ledger::default(), found: Contradictions::default() };
+pub fn walk(forest: &Forest, claims: &mut Claims, arguments: &Arguments) -> (Walked, Vec<Finding>) {
+    let mut walker = Walker {
+        forest,
+        arguments,
+        ledger: Ledger::default(),
+        settled: BTreeMap::new(),
+        unsettled: BTreeMap::new(),
+        found: Contradictions::default(),
+    };
     // A parent starts before its children: the forest refuses any other.
     let mut processes: Vec<&Process> = forest.processes().collect();
     processes.sort_by_key(|process| (process.key.start_ns, process.key.pid));
@@ -26,12 +54,16 @@ pub fn walk(forest: &Forest, claims: &mut Claims) -> (Ledger, Vec<Finding>) {
         walker.process(process, claims);
     }
     let findings = walker.found.findings(claims);
-    (walker.ledger, findings)
+    (Walked { ledger: walker.ledger, settled: walker.settled }, findings)
 }
 
 struct Walker<'a> {
     forest: &'a Forest,
+    arguments: &'a Arguments,
     ledger: Ledger,
+    settled: BTreeMap<ProcessKey, Settled>,
+    /// The candidates for processes that the agent forked and that no name decided.
+    unsettled: BTreeMap<ProcessKey, BTreeSet<usize>>,
     found: Contradictions,
 }
 
@@ -100,7 +132,7 @@ impl Walker<'_> {
     }
 
     /// What a process is when it is forked.
-    fn birth(&self, process: &Process, claims: &Claims) -> State {
+    fn birth(&mut self, process: &Process, claims: &Claims) -> State {
         if process.origin == Origin::Root {
             return State { ownership: Ownership::agent(None), source: None, forker: None };
         }
@@ -119,7 +151,15 @@ impl Walker<'_> {
         };
         match self.ledger.at(parent.key, fork.tid, fork.boot_ns) {
             Some(ownership) => {
-                State { ownership: ownership.inherited(), source: ownership.basis, forker: Some(parent.key) }
+                let (ownership, basis) = (ownership.inherited(), ownership.basis);
+                match self.settle(process, (parent, fork), &ownership, claims) {
+                    Some(span) => State {
+                        ownership: Ownership::span(span, Basis::Argument),
+                        source: Some(Basis::Argument),
+                        forker: Some(parent.key),
+                    },
+                    None => State { ownership, source: basis, forker: Some(parent.key) },
+                }
             }
             None => State {
                 ownership: Ownership::unknown("the thread that forked its process is not in the record"),
@@ -127,6 +167,47 @@ impl Walker<'_> {
                 forker: Some(parent.key),
             },
         }
+    }
+
+    /// The one call whose arguments name what a process executes that any of several may have forked: the agent itself
+    /// forked it, or a process that it forked and that never executed anything.
+    fn settle(
+        &mut self,
+        process: &Process,
+        (parent, fork): (&Process, Fork),
+        inherited: &Ownership,
+        claims: &Claims,
+    ) -> Option<usize> {
+        inherited.contested()?;
+        let copied = parent.execs.first().is_none_or(|exec| exec.boot_ns > fork.boot_ns);
+        let candidates = match self.unsettled.get(&parent.key) {
+            _ if self.ledger.is_separate(parent.key) => arguments::candidates(inherited, fork.boot_ns, claims)?,
+            Some(candidates) if copied => candidates.clone(),
+            _ => return None,
+        };
+        let home = candidates.first().and_then(|span| claims.process(*span)).unwrap_or(parent.key);
+        let spans = claims.of_process(home);
+        let later = &spans[spans.partition_point(|span| claims.span(*span).start_boot_ns <= fork.boot_ns)..];
+        for exec in &process.execs {
+            // What it was handed over with decides instead.
+            if exec.traceparent.as_deref().and_then(|carrier| claims.named_by(carrier)).is_some() {
+                break;
+            }
+            // A process that waited for work may execute it for a call that began since.
+            let begun = later.iter().take_while(|span| claims.span(**span).start_boot_ns <= exec.boot_ns);
+            let asked = begun.copied().filter(|span| claims.usable(*span)).chain(candidates.iter().copied()).collect();
+            if let Some(evidence) = self.arguments.of_exec(&asked, exec, claims) {
+                let span = evidence.only().filter(|only| candidates.contains(only));
+                if let Some(span) = span {
+                    let settled = Settled { span, exec: exec.event_id, thing: evidence.thing };
+                    self.settled.insert(process.key, settled);
+                    return Some(span);
+                }
+                break;
+            }
+        }
+        self.unsettled.insert(process.key, candidates);
+        None
     }
 
     /// What an agent's process is when it executes another program: all threads but one are gone by then.
@@ -172,7 +253,7 @@ impl Walker<'_> {
                 Holder::Agent(_) => true,
                 Holder::Span(owner) => claims.encloses(*owner, *span),
                 Holder::Several(candidates) => candidates.iter().all(|candidate| claims.encloses(*candidate, *span)),
-                Holder::Unknown(_) => false,
+                Holder::Unknown(_) | Holder::Doubtful(..) => false,
             };
             if may {
                 claims.admit(*span);
