@@ -6,6 +6,7 @@ pub mod cli;
 pub mod commands;
 pub mod effects;
 pub mod error;
+pub mod explain;
 pub mod forest;
 pub mod import;
 pub mod judge;

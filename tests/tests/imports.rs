@@ -3,7 +3,7 @@
 //! Such a log names no process and no thread, and a transcript tells only between which milliseconds a call ran. What its
 //! arguments name decides.
 
-use argus_schemas::report::{Call, Report};
+use argus_schemas::report::{Call, Effect, Report};
 use argus_schemas::verdicts::Basis;
 use argus_tests::truth::truth_of;
 use argus_tests::{
@@ -80,6 +80,22 @@ fn check(make: &str, calls: u64, bases: &[(&str, &[Basis])]) {
         .filter(|path| !seen.contains(text(path).as_str()))
         .collect();
     assert!(unseen.is_empty(), "{make}: made, but in no effect: {unseen:#?}");
+    check_explained(make, &case, &after);
+}
+
+/// `explain` argues from the arguments where they decided.
+fn check_explained(make: &str, case: &Path, report: &Report) {
+    let call = report.calls.iter().find(|call| letter(call) == "D").expect("the call that writes a file itself");
+    let file = |effect: &&Effect| effect.object.ends_with("/own-while") && effect.basis == Some(Basis::Argument);
+    let event = call.effects.iter().find(file).expect("it wrote the file").event_ids[0].to_string();
+    let output = analyze(&[OsStr::new("explain"), case.as_os_str(), event.as_ref(), "--json".as_ref()]);
+    assert!(output.status.success(), "{make}: {}", shown(&output));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(told["ruling"]["owner"].as_str(), Some(call.span_id.as_str()), "{make}: {told:#}");
+    assert_eq!(told["ruling"]["basis"], "argument", "{make}: {told:#}");
+    let only = format!("Of these, only the arguments of call {} {} name the path ", call.number, call.name);
+    let steps = told["decided"].as_array().expect("steps");
+    assert!(steps.iter().any(|step| step.as_str().is_some_and(|step| step.starts_with(&only))), "{make}: {told:#}");
 }
 
 /// What a shell's subprocesses did rests on the lineage from it; what the shell itself did, on its own command.
