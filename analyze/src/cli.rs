@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::commands::{attribute, baseline, import, policy, report, timeline, tools, tree, verify};
+use crate::commands::{attribute, baseline, explain, import, policy, report, timeline, tools, tree, verify};
 use clap::{Parser, Subcommand};
 
 /// Rebuilds what an agent's tool calls did from a case that argus-capture recorded. Needs no root and no Linux.
@@ -28,6 +28,8 @@ pub enum Command {
     Tools(tools::Arguments),
     /// Print the process forest with the call that each process belongs to.
     Tree(tree::Arguments),
+    /// Say why an event has its verdict, step by step.
+    Explain(explain::Arguments),
     /// Write the verdict of every event as a Parquet table.
     Attribute(attribute::Arguments),
     /// Add an agent's log that was recorded elsewhere to a case.
@@ -51,6 +53,7 @@ impl Command {
             Command::Timeline(arguments) => timeline::run(&arguments),
             Command::Tools(arguments) => tools::run(&arguments),
             Command::Tree(arguments) => tree::run(&arguments),
+            Command::Explain(arguments) => explain::run(&arguments),
             Command::Attribute(arguments) => attribute::run(&arguments),
             Command::Import(arguments) => import::run(&arguments),
             Command::Verify(arguments) => verify::run(&arguments),

@@ -117,6 +117,17 @@ pub enum Error {
         /// The names that are there.
         known: String,
     },
+    /// No event has this id.
+    #[error("the case has no event {event}: {known}")]
+    #[diagnostic(help(
+        "findings, effects and the timeline of `argus-analyze report CASE` cite the events behind them by their ids"
+    ))]
+    NoSuchEvent {
+        /// The id.
+        event: u64,
+        /// The ids that are there, in words.
+        known: String,
+    },
     /// Not what `baseline learn` writes.
     #[error("{path} is not a baseline: {reason}")]
     #[diagnostic(help("write one with `argus-analyze baseline learn CASE... -o FILE`"))]

@@ -11,7 +11,7 @@ use polars::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
-/// The column that [`join`] adds: a text of [`SEPARATOR`]-joined items, each a basis, a blank and a name.
+/// The column that [`table`] holds and [`join`] adds: a text of [`SEPARATOR`]-joined items, each a basis, a blank and a name.
 pub const COLUMN: &str = "names";
 
 /// Between the items. A control character, which no name holds: names are made safe before they are stored.
@@ -68,23 +68,29 @@ impl Known {
     }
 }
 
-/// Adds [`COLUMN`] to the events.
+/// The events whose peers have names, with those in [`COLUMN`].
 ///
 /// # Errors
 /// What polars fails with.
-pub fn join(events: &LazyFrame) -> Result<LazyFrame> {
+pub fn table(events: &LazyFrame) -> Result<DataFrame> {
     let known = known(events)?;
-    if known == Known::default() {
-        return Ok(events.clone().with_column(lit(NULL).cast(DataType::String).alias(COLUMN)));
-    }
-    let (ids, names): (Vec<u64>, Vec<String>) = talks(events)?
+    let talks = if known == Known::default() { Vec::new() } else { talks(events)? };
+    let (ids, names): (Vec<u64>, Vec<String>) = talks
         .iter()
         .map(|talk| (talk.event_id, known.names(talk)))
         .filter(|(_, names)| !names.is_empty())
         .map(|(id, names)| (id, write(&names)))
         .unzip();
-    let named = df!("event_id" => ids, COLUMN => names)?.lazy();
-    Ok(events.clone().join(named, [col("event_id")], [col("event_id")], JoinArgs::new(JoinType::Left)))
+    Ok(df!("event_id" => ids, COLUMN => names)?)
+}
+
+/// Adds [`COLUMN`] of [`table`] to the events.
+pub fn join(events: &LazyFrame, table: &DataFrame) -> LazyFrame {
+    if table.height() == 0 {
+        return events.clone().with_column(lit(NULL).cast(DataType::String).alias(COLUMN));
+    }
+    let named = table.clone().lazy();
+    events.clone().join(named, [col("event_id")], [col("event_id")], JoinArgs::new(JoinType::Left))
 }
 
 fn of_kinds(kinds: &[Kind]) -> Expr {
@@ -158,7 +164,7 @@ fn write(names: &[PeerName]) -> String {
     names.iter().map(item).collect::<Vec<_>>().join(&SEPARATOR.to_string())
 }
 
-/// Reads what [`join`] wrote.
+/// Reads what [`table`] wrote.
 pub fn read(text: Option<&str>) -> Vec<PeerName> {
     let items = text.unwrap_or_default().split(SEPARATOR).filter_map(|item| item.split_once(' '));
     items

@@ -1,6 +1,7 @@
-//! The stages in their order: load, forest, attribute, names, effects, judge.
+//! The stages in their order: load, forest, names, attribute, effects, judge.
 
 use crate::error::Result;
+use crate::explain::Examined;
 use crate::load::{Case, load};
 use crate::{attribute, effects, forest, judge, names};
 use argus_schemas::report::Report;
@@ -26,13 +27,24 @@ pub struct Analysis {
 /// # Errors
 /// When a file of it cannot be read.
 pub fn analyse(path: &Path) -> Result<Analysis> {
+    examine(path, |_| ()).map(|(analysis, ())| analysis)
+}
+
+/// Analyses one case, and looks at what attribution decided and why before that is let go.
+///
+/// # Errors
+/// When a file of it cannot be read.
+pub fn examine<T>(path: &Path, look: impl FnOnce(&Examined) -> T) -> Result<(Analysis, T)> {
     let case = load(path)?;
     let (forest, mut findings) = forest::build(&case.events, &case.manifest)?;
-    let (verdicts, contradictions) = attribute::attribute(&case.events, &forest, &case.said, &case.manifest)?;
+    let names = names::table(&case.events)?;
+    let (attribution, contradictions) =
+        attribute::attribute(&case.events, &names, &forest, &case.said, &case.manifest)?;
+    let verdicts = &attribution.verdicts;
     findings.extend(contradictions);
     findings.splice(0..0, case.findings.iter().cloned());
     let origin = judge::origin(&case.manifest);
-    let named = names::join(&case.events)?;
+    let named = names::join(&case.events, &names);
     let report = judge::judge(judge::Evidence {
         name: &case.name,
         manifest: &case.manifest,
@@ -40,16 +52,18 @@ pub fn analyse(path: &Path) -> Result<Analysis> {
         spans: &case.said.spans,
         refused: &case.refused,
         unreadable: &case.unreadable,
-        effects: &effects::collect(&named, &verdicts, origin)?,
-        rings: &effects::rings(&case.events, &verdicts, origin)?,
-        owned: &effects::owned_events(&verdicts)?,
-        verdict_counts: effects::verdict_counts(&verdicts)?,
+        effects: &effects::collect(&named, verdicts, origin)?,
+        rings: &effects::rings(&case.events, verdicts, origin)?,
+        owned: &effects::owned_events(verdicts)?,
+        verdict_counts: effects::verdict_counts(verdicts)?,
         findings,
         event_count: case.event_count,
         process_count: forest.len() as u64,
         missing_segments: case.missing_segments,
     });
-    Ok(Analysis { case, forest, verdicts, report })
+    let looked = look(&Examined { events: &case.events, forest: &forest, attribution: &attribution, report: &report });
+    let verdicts = attribution.verdicts;
+    Ok((Analysis { case, forest, verdicts, report }, looked))
 }
 
 /// The reports on several cases, analysed at once; they come back in the order given.

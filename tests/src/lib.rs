@@ -4,6 +4,7 @@
 
 pub mod evasion;
 pub mod events;
+pub mod truth;
 
 use argus_schemas::report::Report;
 use std::ffi::OsStr;

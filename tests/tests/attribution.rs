@@ -4,6 +4,7 @@
 
 use argus_schemas::report::{Effect, Report};
 use argus_schemas::verdicts::{Basis, Verdict};
+use argus_tests::truth::{Truth, truth_of};
 use argus_tests::{
     Scratch, all_effects, can_capture, capture, files_beneath, one_at_a_time, report, run, shown, skip, workspace,
 };
@@ -39,20 +40,6 @@ struct Score {
     rules: BTreeSet<String>,
     /// A line for each effect that is not right.
     faults: Vec<String>,
-}
-
-/// What a path says of itself.
-#[derive(Debug, PartialEq, Eq)]
-struct Truth<'a> {
-    tool: &'a str,
-    file: &'a str,
-}
-
-fn truth_of<'a>(object: &'a str, root: &str) -> Option<Truth<'a>> {
-    let inner = object.strip_prefix(root)?.strip_prefix("/truth/")?;
-    let mut parts = inner.splitn(3, '/');
-    let (tool, _case, file) = (parts.next()?, parts.next()?, parts.next()?);
-    Some(Truth { tool, file })
 }
 
 fn score(report: &Report, root: &str, agent: Agent) -> Score {

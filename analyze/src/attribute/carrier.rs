@@ -38,14 +38,16 @@ pub fn weigh(before: &Before, named: usize, boot_ns: u64, claims: &Claims) -> Re
         // A variable that an enclosing span left in the environment says less than the lineage.
         Holder::Span(owner) if claims.encloses(named, *owner) => Ok(before.ownership.clone()),
         Holder::Span(owner) if claims.encloses(*owner, named) => if_open(),
-        // The forking thread was given to a span by its window alone, and the agent knows better.
-        Holder::Span(_) if from_agent && open && before.source == Some(Basis::Window) => Ok(accepted()),
+        // It was given to a span by its window or arguments alone, and the agent knows better.
+        Holder::Span(_) if from_agent && open && matches!(before.source, Some(Basis::Window | Basis::Argument)) => {
+            Ok(accepted())
+        }
         Holder::Span(_) => Err(Refusal::Unrelated),
-        Holder::Several(_) if from_agent => if_open(),
+        Holder::Several(_) | Holder::Doubtful(..) if from_agent => if_open(),
         // It may be the other candidate that names this one: no more is known than before.
         Holder::Several(candidates) if candidates.contains(&named) => Ok(before.ownership.clone()),
         Holder::Several(_) => Err(Refusal::Unrelated),
         Holder::Agent(_) => if_open(),
-        Holder::Unknown(_) => Ok(before.ownership.clone()),
+        Holder::Unknown(_) | Holder::Doubtful(..) => Ok(before.ownership.clone()),
     }
 }

@@ -407,6 +407,13 @@ impl<'a> Claims<'a> {
         window.from_ns <= boot_ns && window.to_ns.is_none_or(|to| boot_ns <= to)
     }
 
+    /// Whether a span was open at an instant for certain.
+    pub fn surely_open_at(&self, index: usize, boot_ns: u64) -> bool {
+        let span = &self.spans[index];
+        span.start_boot_ns.saturating_add(span.start_err_ns) <= boot_ns
+            && span.end_boot_ns.is_none_or(|end| boot_ns <= end.saturating_sub(span.end_err_ns))
+    }
+
     /// After this instant, what a span does is late.
     pub fn late_after(&self, index: usize) -> Option<u64> {
         self.windows[index].to_ns

@@ -4,17 +4,36 @@ use super::claims::Claims;
 use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
 use crate::error::Result;
 use argus_schemas::manifest::ProcessKey;
-use argus_schemas::verdicts::Verdict;
+use argus_schemas::verdicts::{Basis, Verdict};
 use polars::prelude::*;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-/// The verdict table: one row for each event, by event id.
+/// Why nobody in the case owns what the recorder itself did.
+const OUTSIDE: &str = "done by the recorder, not by what it follows";
+
+/// The verdict table: one row for each event, by event id. `single` has the owners of events that are not those of
+/// their threads ([`lasting`], [`super::objects`]).
 ///
 /// # Errors
 /// What polars fails with.
-pub fn verdicts(events: &LazyFrame, ledger: &Ledger, claims: &Claims) -> Result<DataFrame> {
+pub fn verdicts(
+    events: &LazyFrame,
+    ledger: &Ledger,
+    single: &BTreeMap<u64, Ownership>,
+    claims: &Claims,
+) -> Result<DataFrame> {
     let (steps, mut classes) = steps(ledger)?;
-    let lasting = lasting(events, ledger, &mut classes)?;
+    let mut numbers: HashMap<&Ownership, u32> = HashMap::new();
+    let single: HashMap<u64, u32> = single
+        .iter()
+        .map(|(id, ownership)| {
+            let number = *numbers.entry(ownership).or_insert_with_key(|ownership| {
+                classes.push((*ownership).clone());
+                u32::try_from(classes.len() - 1).unwrap_or(u32::MAX)
+            });
+            (*id, number)
+        })
+        .collect();
     let classes = class_table(&classes, claims)?;
     let (pids, starts): (Vec<i32>, Vec<u64>) = ledger.separate().map(|key| (key.pid, key.start_ns)).unzip();
     let separate = df!("pid" => pids, "start_ns" => starts)?.lazy().with_column(lit(true).alias("separate"));
@@ -49,7 +68,7 @@ pub fn verdicts(events: &LazyFrame, ledger: &Ledger, claims: &Claims) -> Result<
         .u64()?
         .iter()
         .zip(joined.column("class")?.u32()?.iter())
-        .map(|(id, class)| Some(id.and_then(|id| lasting.get(&id).copied()).or(class).unwrap_or(outside)))
+        .map(|(id, class)| Some(id.and_then(|id| single.get(&id).copied()).or(class).unwrap_or(outside)))
         .collect_ca("class".into());
     let mut verdicts = classes.take(&class)?;
     let late: BooleanChunked = joined
@@ -65,8 +84,11 @@ pub fn verdicts(events: &LazyFrame, ledger: &Ledger, claims: &Claims) -> Result<
 }
 
 /// What is no instant: repeats that were folded, bytes that went through a file for a while, perhaps by several threads.
-/// Where the owner changed meanwhile, the class of what can be said of all of it; by event id.
-fn lasting(events: &LazyFrame, ledger: &Ledger, classes: &mut Vec<Ownership>) -> Result<HashMap<u64, u32>> {
+/// Where the owner changed meanwhile, what can be said of all of it; by event id.
+///
+/// # Errors
+/// What polars fails with.
+pub fn lasting(events: &LazyFrame, ledger: &Ledger) -> Result<BTreeMap<u64, Ownership>> {
     let several = col("missing").list().contains(lit("tid:several_threads"), false).fill_null(lit(false));
     let found = events
         .clone()
@@ -85,8 +107,7 @@ fn lasting(events: &LazyFrame, ledger: &Ledger, classes: &mut Vec<Ownership>) ->
     let (start, first, last) =
         (found.column("start_ns")?.u64()?, found.column("boot_ns")?.u64()?, found.column("last_ns")?.u64()?);
     let several = found.column("several")?.bool()?;
-    let mut numbers: HashMap<Ownership, u32> = HashMap::new();
-    let mut changed = HashMap::new();
+    let mut changed = BTreeMap::new();
     for row in 0..found.height() {
         let (Some(id), Some(pid), Some(start_ns), Some(tid), Some(first), Some(last)) =
             (id.get(row), pid.get(row), start.get(row), tid.get(row), first.get(row), last.get(row))
@@ -95,15 +116,9 @@ fn lasting(events: &LazyFrame, ledger: &Ledger, classes: &mut Vec<Ownership>) ->
         };
         let thread = (!several.get(row).unwrap_or(false)).then_some(tid);
         let owners = ledger.between(ProcessKey { pid, start_ns }, thread, first, last.max(first));
-        if owners.len() < 2 {
-            continue;
+        if owners.len() > 1 {
+            changed.insert(id, Ownership::of_all(&owners));
         }
-        let ownership = Ownership::of_all(&owners);
-        let number = *numbers.entry(ownership).or_insert_with_key(|ownership| {
-            classes.push(ownership.clone());
-            u32::try_from(classes.len() - 1).unwrap_or(u32::MAX)
-        });
-        changed.insert(id, number);
     }
     Ok(changed)
 }
@@ -131,46 +146,71 @@ fn steps(ledger: &Ledger) -> Result<(DataFrame, Vec<Ownership>)> {
     Ok((frame, classes))
 }
 
+/// What is said of an event, but for its time: a row of the verdict table.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Ruling {
+    /// The span, where one owns; of the agent's own activity, the agent-kind span that was open.
+    pub owner: Option<String>,
+    /// What that rests on.
+    pub basis: Option<Basis>,
+    /// The class.
+    pub verdict: Verdict,
+    /// The spans between which it is not decided.
+    pub candidates: Vec<String>,
+    /// Why it cannot be said.
+    pub reason: Option<String>,
+    /// After this instant, CLOCK_BOOTTIME, what the owner did is late.
+    #[serde(skip)]
+    pub late_after: Option<u64>,
+}
+
+impl Ruling {
+    /// On what somebody owns. `None`: nobody that is followed did it.
+    pub fn of(ownership: Option<&Ownership>, claims: &Claims) -> Ruling {
+        let id = |span: &usize| claims.span(*span).span_id.clone();
+        let blank = |verdict| Ruling {
+            owner: None,
+            basis: ownership.and_then(|ownership| ownership.basis),
+            verdict,
+            candidates: Vec::new(),
+            reason: None,
+            late_after: None,
+        };
+        match ownership.map(|ownership| &ownership.holder) {
+            Some(Holder::Span(span)) => {
+                Ruling { owner: Some(id(span)), late_after: claims.late_after(*span), ..blank(Verdict::Attributed) }
+            }
+            Some(Holder::Several(spans)) => {
+                Ruling { candidates: spans.iter().map(id).collect(), ..blank(Verdict::Ambiguous) }
+            }
+            Some(Holder::Agent(span)) => Ruling { owner: span.as_ref().map(id), ..blank(Verdict::Runtime) },
+            Some(Holder::Unknown(reason) | Holder::Doubtful(_, reason)) => {
+                Ruling { reason: Some(reason.clone()), ..blank(Verdict::Unknown) }
+            }
+            None => Ruling { reason: Some(OUTSIDE.to_owned()), ..blank(Verdict::Outside) },
+        }
+    }
+
+    /// Whether an event of that instant came after its call had returned.
+    pub fn is_late(&self, boot_ns: u64) -> bool {
+        self.late_after.is_some_and(|after| boot_ns > after)
+    }
+}
+
 /// What each class means, as columns of the verdict table; one more row for what is outside.
 fn class_table(classes: &[Ownership], claims: &Claims) -> Result<DataFrame> {
-    let id = |span: usize| claims.span(span).span_id.clone();
-    let (mut owner, mut basis, mut verdict, mut reason, mut late_after) = (vec![], vec![], vec![], vec![], vec![]);
-    let mut candidates = ListStringChunkedBuilder::new("candidates".into(), classes.len() + 1, classes.len() + 1);
-    for class in classes {
-        let (mut who, mut why, mut after, mut several) = (None, None, None, Vec::new());
-        verdict.push(match &class.holder {
-            Holder::Span(span) => {
-                (who, after) = (Some(id(*span)), claims.late_after(*span));
-                Verdict::Attributed
-            }
-            Holder::Several(spans) => {
-                several = spans.iter().map(|span| id(*span)).collect();
-                Verdict::Ambiguous
-            }
-            Holder::Agent(span) => {
-                who = span.map(id);
-                Verdict::Runtime
-            }
-            Holder::Unknown(reason) => {
-                why = Some(reason.clone());
-                Verdict::Unknown
-            }
-        });
-        owner.push(who);
-        basis.push(class.basis.map(|basis| basis.as_str()));
-        reason.push(why);
-        late_after.push(after);
-        candidates.append_values_iter(several.iter().map(String::as_str));
+    let rulings: Vec<Ruling> = classes.iter().map(Some).chain([None]).map(|class| Ruling::of(class, claims)).collect();
+    let mut candidates = ListStringChunkedBuilder::new("candidates".into(), rulings.len(), rulings.len());
+    for ruling in &rulings {
+        candidates.append_values_iter(ruling.candidates.iter().map(String::as_str));
     }
-    verdict.push(Verdict::Outside);
-    owner.push(None);
-    basis.push(None);
-    reason.push(Some("done by the recorder, not by what it follows".to_owned()));
-    late_after.push(None);
-    candidates.append_values_iter(std::iter::empty());
-    let verdict: Vec<&str> = verdict.into_iter().map(Verdict::as_str).collect();
-    let mut table =
-        df!("owner" => owner, "basis" => basis, "verdict" => verdict, "reason" => reason, "late_after" => late_after)?;
+    let mut table = df!(
+        "owner" => rulings.iter().map(|ruling| ruling.owner.as_deref()).collect::<Vec<_>>(),
+        "basis" => rulings.iter().map(|ruling| ruling.basis.map(Basis::as_str)).collect::<Vec<_>>(),
+        "verdict" => rulings.iter().map(|ruling| ruling.verdict.as_str()).collect::<Vec<_>>(),
+        "reason" => rulings.iter().map(|ruling| ruling.reason.as_deref()).collect::<Vec<_>>(),
+        "late_after" => rulings.iter().map(|ruling| ruling.late_after).collect::<Vec<_>>()
+    )?;
     table.with_column(candidates.finish().into_column())?;
     Ok(table)
 }

@@ -21,6 +21,8 @@ pub enum Holder {
     Agent(Option<usize>),
     /// It cannot be said; why.
     Unknown(String),
+    /// It cannot be said, for this reason; but if it was a call's, then one of these.
+    Doubtful(Vec<usize>, String),
 }
 
 /// A holder, and what that rests on.
@@ -41,6 +43,19 @@ impl Ownership {
     /// Nobody's that can be named.
     pub fn unknown(reason: impl Into<String>) -> Self {
         Self { holder: Holder::Unknown(reason.into()), basis: None }
+    }
+
+    /// Perhaps this span's.
+    pub fn doubtful(span: usize, reason: String) -> Self {
+        Self { holder: Holder::Doubtful(vec![span], reason), basis: None }
+    }
+
+    /// The spans between which it is not decided, if it is not.
+    pub fn contested(&self) -> Option<&[usize]> {
+        match &self.holder {
+            Holder::Several(spans) | Holder::Doubtful(spans, _) => Some(spans),
+            Holder::Span(_) | Holder::Agent(_) | Holder::Unknown(_) => None,
+        }
     }
 
     /// The agent's own.
@@ -71,7 +86,7 @@ impl Ownership {
             match &owner.holder {
                 Holder::Span(span) => drop(spans.insert(*span)),
                 Holder::Several(several) => spans.extend(several),
-                Holder::Agent(_) | Holder::Unknown(_) => return Self::unknown(ACROSS),
+                Holder::Agent(_) | Holder::Unknown(_) | Holder::Doubtful(..) => return Self::unknown(ACROSS),
             }
         }
         // The same span on several bases: the weakest is what all of it rests on.
@@ -110,6 +125,11 @@ impl Ledger {
     /// The processes whose threads may have different owners.
     pub fn separate(&self) -> impl Iterator<Item = ProcessKey> + '_ {
         self.by_thread.iter().copied()
+    }
+
+    /// Whether its threads may have different owners.
+    pub fn is_separate(&self, process: ProcessKey) -> bool {
+        self.by_thread.contains(&process)
     }
 
     fn key(&self, process: ProcessKey, tid: i32) -> (ProcessKey, i32) {

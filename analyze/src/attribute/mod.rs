@@ -2,17 +2,20 @@
 //!
 //! Two steps. [`walk`] goes over the forest once, parents first, and writes a [`ledger::Ledger`]: for every process, or
 //! for every thread of an agent's own process, which holder owns it from when on. All doubt is settled there, where the
-//! data is small. [`join`] then looks every event up in it, with one as-of join.
+//! data is small. [`join`] then looks every event up in it, with one as-of join; the few events that are not their
+//! threads' are looked up apart ([`join::lasting`], [`objects`]).
 //!
 //! Invariants: the ledger's intervals are disjoint; a weaker basis never overrides a stronger one; whatever an agent
 //! says is checked against the kernel's record first ([`claims`]), and what contradicts it moves nothing but becomes a
 //! finding.
 
+pub mod arguments;
 pub mod carrier;
 pub mod claims;
 pub mod join;
 pub mod ledger;
 mod messengers;
+pub mod objects;
 #[cfg(test)]
 mod tests;
 pub mod threads;
@@ -21,24 +24,60 @@ pub mod walk;
 use crate::error::Result;
 use crate::forest::Forest;
 use crate::load::Said;
-use argus_schemas::manifest::Manifest;
+use arguments::Arguments;
+use argus_schemas::manifest::{Manifest, ProcessKey};
 use argus_schemas::report::Finding;
 use claims::Claims;
+use ledger::{Ledger, Ownership};
+use objects::Named;
 use polars::prelude::{DataFrame, LazyFrame};
+use std::collections::BTreeMap;
+use walk::Settled;
 
-/// Gives every event of a case its verdict: the table that [`argus_schemas::verdicts`] describes, by event id.
+/// Whose everything is, and why.
+pub struct Attribution<'a> {
+    /// The verdict of every event, by event id: the table that [`argus_schemas::verdicts`] describes.
+    pub verdicts: DataFrame,
+    /// What the agent says, as far as it was believed.
+    pub claims: Claims<'a>,
+    /// Who owns which process or thread when.
+    pub ledger: Ledger,
+    /// The owners of events that are not those of their threads.
+    pub single: BTreeMap<u64, Ownership>,
+    /// The processes that a call's arguments decided.
+    pub settled: BTreeMap<ProcessKey, Settled>,
+    /// The events that a call's arguments decided.
+    pub named: BTreeMap<u64, Named>,
+}
+
+impl Attribution<'_> {
+    /// Whose an event is: of its own, where it has an owner of its own, or its thread's. `None`: it is outside.
+    pub fn owner(&self, event_id: u64, process: ProcessKey, tid: i32, boot_ns: u64) -> Option<&Ownership> {
+        self.single.get(&event_id).or_else(|| self.ledger.at(process, tid, boot_ns))
+    }
+}
+
+/// Gives every event of a case its verdict. `names` are the names of peers ([`crate::names::table`]).
 ///
 /// # Errors
 /// What polars fails with.
-pub fn attribute(
+pub fn attribute<'a>(
     events: &LazyFrame,
+    names: &DataFrame,
     forest: &Forest,
-    said: &Said,
+    said: &'a Said,
     manifest: &Manifest,
-) -> Result<(DataFrame, Vec<Finding>)> {
+) -> Result<(Attribution<'a>, Vec<Finding>)> {
     let (mut claims, mut findings) = Claims::check(&said.spans, &said.marks, forest, manifest);
     claims.also_known(&said.aliases);
-    let (ledger, contradictions) = walk::walk(forest, &mut claims);
+    let arguments = Arguments::default();
+    let (walked, contradictions) = walk::walk(forest, &mut claims, &arguments);
     findings.extend(contradictions);
-    Ok((join::verdicts(events, &ledger, &claims)?, findings))
+    let (ledger, settled) = (walked.ledger, walked.settled);
+    let named =
+        objects::named(events, names, &objects::Known { forest, ledger: &ledger, claims: &claims }, &arguments)?;
+    let mut single = join::lasting(events, &ledger)?;
+    single.extend(named.iter().map(|(id, named)| (*id, named.ownership())));
+    let verdicts = join::verdicts(events, &ledger, &single, &claims)?;
+    Ok((Attribution { verdicts, claims, ledger, single, settled, named }, findings))
 }

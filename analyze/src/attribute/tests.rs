@@ -1,6 +1,9 @@
 //! The rules of attribution as tables of small scenes; the join against a naive oracle; and random runs of an agent whose
 //! truth is known, in which no call may ever be blamed for what another did.
 
+mod arguments;
+
+use super::arguments::Arguments;
 use super::claims::Claims;
 use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
 use super::{join, walk};
@@ -98,7 +101,7 @@ impl Scene {
     }
 
     /// A shell or another program that a process executes.
-    fn runs(self, at: u64, pid: i32, program: &str) -> Scene {
+    fn executes(self, at: u64, pid: i32, program: &str) -> Scene {
         let exe = Some(format!("/usr/bin/{program}"));
         self.row(at, pid, pid, Row { kind: Some(Kind::Exec), ret: Some(0), exe, ..Row::default() })
     }
@@ -125,9 +128,9 @@ impl Scene {
         self.spans.sort_by_key(|span| span.start_boot_ns);
         let (mut claims, odd) = Claims::check(&self.spans, &self.marks, &forest, &self.manifest);
         findings.extend(odd);
-        let (ledger, contradictions) = walk::walk(&forest, &mut claims);
+        let (walked, contradictions) = walk::walk(&forest, &mut claims, &Arguments::default());
         findings.extend(contradictions);
-        (forest, ledger, claims, findings)
+        (forest, walked.ledger, claims, findings)
     }
 }
 
@@ -144,7 +147,7 @@ fn owner(ledger: &Ledger, claims: &Claims, (pid, tid, at): (i32, i32, u64)) -> S
         Holder::Several(spans) => spans.iter().map(name).collect::<Vec<_>>().join("|"),
         Holder::Agent(None) => "agent".to_owned(),
         Holder::Agent(Some(span)) => format!("agent {}", name(span)),
-        Holder::Unknown(_) => "?".to_owned(),
+        Holder::Unknown(_) | Holder::Doubtful(..) => "?".to_owned(),
     }
 }
 
@@ -342,13 +345,13 @@ fn a_messenger_speaks_for_the_process_that_sent_it() {
     // A hook behind a shell, before and after the call; the second is no part of it.
     let hooked = Scene::new()
         .fork(1_000, AGENT, AGENT, 100)
-        .runs(1_001, 100, "dash")
+        .executes(1_001, 100, "dash")
         .fork(1_010, 100, 100, 101)
         .fork(1_100, AGENT, AGENT, 110)
         .fork(1_501, AGENT, AGENT, 150)
-        .runs(1_505, 150, "dash")
+        .executes(1_505, 150, "dash")
         .exec(1_506, 150, Some("A"))
-        .runs(1_507, 150, "dash")
+        .executes(1_507, 150, "dash")
         .fork(1_511, 150, 150, 151)
         .span("A", (1_020, 1_520), AGENT, 0)
         .reported_by(101, 151);
@@ -407,7 +410,7 @@ fn a_messenger_of_another_call_or_process_is_not_believed() {
             .span("A", (1_000, 5_000), AGENT, AGENT)
             .mark(1_000, AGENT, AGENT, Some("A"))
             .fork(1_500, AGENT, AGENT, 150)
-            .runs(1_501, 150, "dash")
+            .executes(1_501, 150, "dash")
     };
     // A tool speaks for the agent: of a call that is none, and of the end of another.
     let forged = marked().fork(1_600, 150, 150, 160).span("F", (1_610, 3_000), AGENT, 0).reported_by(160, 160);
@@ -423,7 +426,7 @@ fn a_messenger_of_another_call_or_process_is_not_believed() {
     check(ended, &expected, &["forged-span"]);
 
     // Beneath a program that is no shell, and beneath nobody that it names.
-    let deep = marked().fork(1_600, 150, 150, 160).runs(1_601, 160, "python3").fork(1_650, 160, 160, 165);
+    let deep = marked().fork(1_600, 150, 150, 160).executes(1_601, 160, "python3").fork(1_650, 160, 160, 165);
     let deep = deep.span("F", (1_660, 3_000), AGENT, 0).reported_by(165, 165);
     check(deep, &[((AGENT, AGENT, 2_000), "A thread")], &["messenger-contradiction"]);
     let stranger = marked().span("F", (1_660, 3_000), 77, 0).reported_by(150, 150);
@@ -655,7 +658,7 @@ fn oracle(
         ),
         Holder::Several(_) => (None, "ambiguous", false),
         Holder::Agent(span) => (span.map(|span| claims.span(span).span_id.clone()), "runtime", false),
-        Holder::Unknown(_) => (None, "unknown", false),
+        Holder::Unknown(_) | Holder::Doubtful(..) => (None, "unknown", false),
     }
 }
 
@@ -689,7 +692,9 @@ fn the_join_equals_the_naive_oracle() {
             "missing" => vec![no_list; events.len()],
         )
         .expect("columns of one length");
-        let verdicts = join::verdicts(&frame.lazy(), &ledger, &claims).expect("the join works");
+        let frame = frame.lazy();
+        let single = join::lasting(&frame, &ledger).expect("the query works");
+        let verdicts = join::verdicts(&frame, &ledger, &single, &claims).expect("the join works");
         let names: Vec<&str> = verdicts.get_column_names().into_iter().map(PlSmallStr::as_str).collect();
         assert_eq!(names, argus_schemas::verdicts::COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>());
         let mut events: Vec<_> = events.into_iter().zip(lasts).collect();

@@ -154,7 +154,12 @@ fn unmarked(
             return hold(*only, Basis::Window, claims);
         }
         let name = &claims.span(*only).name;
-        return Ownership::unknown(format!("the instants of `{name}` are too uncertain to say whether it was open"));
+        let reason = format!("the instants of `{name}` are too uncertain to say whether it was open");
+        return if claims.is_agent_run(*only) {
+            Ownership::unknown(reason)
+        } else {
+            Ownership::doubtful(*only, reason)
+        };
     }
     if !candidates.is_empty() {
         return Ownership::of_candidates(candidates, Basis::Window);
@@ -168,7 +173,7 @@ fn unmarked(
                 candidates.insert(*owner);
                 return Ownership::of_candidates(innermost(candidates, claims), Basis::Lineage);
             }
-            Holder::Several(_) | Holder::Unknown(_) => return created.inherited(),
+            Holder::Several(_) | Holder::Unknown(_) | Holder::Doubtful(..) => return created.inherited(),
             Holder::Agent(_) => {}
         },
         Creator::Process => {}
@@ -176,10 +181,11 @@ fn unmarked(
     let calls = innermost(open.keys().copied().filter(|span| !claims.is_agent_run(*span)).collect(), claims);
     match (calls.len(), calls.first()) {
         (0, _) => base.clone(),
-        (1, Some(only)) => Ownership::unknown(format!(
-            "a thread of the agent that no call claims did it, while `{}` ran on another",
-            claims.span(*only).name
-        )),
+        (1, Some(only)) => {
+            let name = &claims.span(*only).name;
+            let reason = format!("a thread of the agent that no call claims did it, while `{name}` ran on another");
+            Ownership::doubtful(*only, reason)
+        }
         _ => Ownership::of_candidates(calls, Basis::Window),
     }
 }

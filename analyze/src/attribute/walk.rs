@@ -1,10 +1,11 @@
 //! One walk over the forest, parents first: from births, execs, spans and marks to the ledger.
 
+use super::arguments::{self, Arguments};
 use super::carrier::{self, Before, Refusal};
 use super::claims::{Claims, ThreadMark, Told};
 use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
 use super::threads::{self, Creator, Image};
-use crate::forest::{Exec, Forest, Origin, Process, Thread};
+use crate::forest::{Exec, Forest, Fork, Origin, Process, Thread};
 use argus_schemas::manifest::ProcessKey;
 use argus_schemas::report::{Finding, Severity};
 use argus_schemas::verdicts::Basis;
@@ -19,11 +20,31 @@ const LISTED: usize = 10;
 /// After so many walks, what messengers told is given up altogether: only a log that was made to confuse needs more.
 const WALKS: usize = 8;
 
+/// Why a process was given to one of the calls that might have forked it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// The call.
+    pub span: usize,
+    /// The exec whose command line it names.
+    pub exec: u64,
+    /// What it names.
+    pub thing: String,
+}
+
+/// What the walk finds.
+#[derive(Default)]
+pub struct Walked {
+    /// Who owns which process or thread when.
+    pub ledger: Ledger,
+    /// The processes whose owner the calls' arguments decided.
+    pub settled: BTreeMap<ProcessKey, Settled>,
+}
+
 /// Walks the forest. Spans that prove to come from where they may come from are admitted in `claims`.
 ///
 /// A messenger is younger than the process that it speaks for, so whose it is shows only at the end of a walk. If that
 /// is another call, what it told is taken back, and the forest is walked again.
-pub fn walk(forest: &Forest, claims: &mut Claims) -> (Ledger, Vec<Finding>) {
+pub fn walk(forest: &Forest, claims: &mut Claims, arguments: &Arguments) -> (Walked, Vec<Finding>) {
     // A parent starts before its children: the forest refuses any other.
     let mut processes: Vec<&Process> = forest.processes().collect();
     processes.sort_by_key(|process| (process.key.start_ns, process.key.pid));
@@ -32,7 +53,14 @@ pub fn walk(forest: &Forest, claims: &mut Claims) -> (Ledger, Vec<Finding>) {
     loop {
         walks += 1;
         claims.admit_none();
-        let mut walker = Walker { forest, ledger: Ledger::default(), found: Contradictions::default() };
+        let mut walker = Walker {
+            forest,
+            arguments,
+            ledger: Ledger::default(),
+            settled: BTreeMap::new(),
+            unsettled: BTreeMap::new(),
+            found: Contradictions::default(),
+        };
         for process in &processes {
             walker.process(process, claims);
         }
@@ -45,7 +73,7 @@ pub fn walk(forest: &Forest, claims: &mut Claims) -> (Ledger, Vec<Finding>) {
         if found.is_empty() {
             walker.found.foreign = foreign;
             let findings = walker.found.findings(claims);
-            return (walker.ledger, findings);
+            return (Walked { ledger: walker.ledger, settled: walker.settled }, findings);
         }
         if walks >= WALKS {
             found.extend(claims.messengers().map(|(span, told, _)| (span, told, None)));
@@ -59,7 +87,11 @@ pub fn walk(forest: &Forest, claims: &mut Claims) -> (Ledger, Vec<Finding>) {
 
 struct Walker<'a> {
     forest: &'a Forest,
+    arguments: &'a Arguments,
     ledger: Ledger,
+    settled: BTreeMap<ProcessKey, Settled>,
+    /// The candidates for processes that the agent forked and that no name decided.
+    unsettled: BTreeMap<ProcessKey, BTreeSet<usize>>,
     found: Contradictions,
 }
 
@@ -130,7 +162,7 @@ impl Walker<'_> {
     }
 
     /// What a process is when it is forked.
-    fn birth(&self, process: &Process, claims: &Claims) -> State {
+    fn birth(&mut self, process: &Process, claims: &Claims) -> State {
         if process.origin == Origin::Root {
             return State { ownership: Ownership::agent(None), source: None, forker: None };
         }
@@ -149,7 +181,15 @@ impl Walker<'_> {
         };
         match self.ledger.at(parent.key, fork.tid, fork.boot_ns) {
             Some(ownership) => {
-                State { ownership: ownership.inherited(), source: ownership.basis, forker: Some(parent.key) }
+                let (ownership, basis) = (ownership.inherited(), ownership.basis);
+                match self.settle(process, (parent, fork), &ownership, claims) {
+                    Some(span) => State {
+                        ownership: Ownership::span(span, Basis::Argument),
+                        source: Some(Basis::Argument),
+                        forker: Some(parent.key),
+                    },
+                    None => State { ownership, source: basis, forker: Some(parent.key) },
+                }
             }
             None => State {
                 ownership: Ownership::unknown("the thread that forked its process is not in the record"),
@@ -157,6 +197,47 @@ impl Walker<'_> {
                 forker: Some(parent.key),
             },
         }
+    }
+
+    /// The one call whose arguments name what a process executes that any of several may have forked: the agent itself
+    /// forked it, or a process that it forked and that never executed anything.
+    fn settle(
+        &mut self,
+        process: &Process,
+        (parent, fork): (&Process, Fork),
+        inherited: &Ownership,
+        claims: &Claims,
+    ) -> Option<usize> {
+        inherited.contested()?;
+        let copied = parent.execs.first().is_none_or(|exec| exec.boot_ns > fork.boot_ns);
+        let candidates = match self.unsettled.get(&parent.key) {
+            _ if self.ledger.is_separate(parent.key) => arguments::candidates(inherited, fork.boot_ns, claims)?,
+            Some(candidates) if copied => candidates.clone(),
+            _ => return None,
+        };
+        let home = candidates.first().and_then(|span| claims.process(*span)).unwrap_or(parent.key);
+        let spans = claims.of_process(home);
+        let later = &spans[spans.partition_point(|span| claims.span(*span).start_boot_ns <= fork.boot_ns)..];
+        for exec in &process.execs {
+            // What it was handed over with decides instead.
+            if exec.traceparent.as_deref().and_then(|carrier| claims.named_by(carrier)).is_some() {
+                break;
+            }
+            // A process that waited for work may execute it for a call that began since.
+            let begun = later.iter().take_while(|span| claims.span(**span).start_boot_ns <= exec.boot_ns);
+            let asked = begun.copied().filter(|span| claims.usable(*span)).chain(candidates.iter().copied()).collect();
+            if let Some(evidence) = self.arguments.of_exec(&asked, exec, claims) {
+                let span = evidence.only().filter(|only| candidates.contains(only));
+                if let Some(span) = span {
+                    let settled = Settled { span, exec: exec.event_id, thing: evidence.thing };
+                    self.settled.insert(process.key, settled);
+                    return Some(span);
+                }
+                break;
+            }
+        }
+        self.unsettled.insert(process.key, candidates);
+        None
     }
 
     /// What an agent's process is when it executes another program: all threads but one are gone by then.
@@ -206,7 +287,7 @@ impl Walker<'_> {
                 Holder::Agent(_) => true,
                 Holder::Span(owner) => claims.encloses(*owner, *span),
                 Holder::Several(candidates) => candidates.iter().all(|candidate| claims.encloses(*candidate, *span)),
-                Holder::Unknown(_) => false,
+                Holder::Unknown(_) | Holder::Doubtful(..) => false,
             };
             if may {
                 claims.admit(*span);

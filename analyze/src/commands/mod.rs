@@ -2,6 +2,7 @@
 
 pub mod attribute;
 pub mod baseline;
+pub mod explain;
 pub mod import;
 pub mod policy;
 pub mod report;

@@ -45,6 +45,8 @@ pub struct Exec {
     pub exe: Option<String>,
     /// Its arguments.
     pub argv: Vec<String>,
+    /// The working directory that it began in.
+    pub cwd: Option<String>,
     /// TRACEPARENT of its environment.
     pub traceparent: Option<String>,
     /// Whether its environment says where the capture takes spans, where that is known.
@@ -134,6 +136,12 @@ impl Forest {
         Some((&self.graph[petgraph::visit::EdgeRef::source(&edge)], *edge.weight()))
     }
 
+    /// The image that a process ran at an instant: its own, or the one that it was forked with.
+    pub fn image_at(&self, key: ProcessKey, boot_ns: u64) -> Option<&Exec> {
+        let process = self.get(key)?;
+        self.image_before(key, process.execs.partition_point(|exec| exec.boot_ns <= boot_ns))
+    }
+
     /// The image that a process ran before its `number`-th exec: its own, or the one that it was forked with.
     pub fn image_before(&self, key: ProcessKey, number: usize) -> Option<&Exec> {
         let mut process = self.get(key)?;
@@ -185,6 +193,8 @@ pub struct Row {
     /// Exec.
     pub argv: Vec<String>,
     /// Exec.
+    pub cwd: Option<String>,
+    /// Exec.
     pub traceparent: Option<String>,
     /// Exec.
     pub capture_named: Option<bool>,
@@ -226,6 +236,7 @@ fn rows(events: &LazyFrame) -> Result<Vec<Row>> {
     let (target_pid, target_start) = (i32s("target_pid")?, u64s("target_start_ns")?);
     let (exit_code, signal) = (i32s("exit_code")?, i32s("signal")?);
     let (kind, exe, traceparent, comm) = (texts("kind")?, texts("exe")?, texts("traceparent")?, texts("comm")?);
+    let cwd = texts("cwd")?;
     let ret = frame.column("ret")?.i64()?.clone();
     let capture_named = frame.column("capture_named")?.bool()?.clone();
     let argv = frame.column("argv")?.list()?.clone();
@@ -246,6 +257,7 @@ fn rows(events: &LazyFrame) -> Result<Vec<Row>> {
                 .get_as_series(row)
                 .and_then(|list| list.str().ok().map(|list| list.iter().flatten().map(str::to_owned).collect()))
                 .unwrap_or_default(),
+            cwd: text(&cwd, row),
             traceparent: text(&traceparent, row),
             capture_named: capture_named.get(row),
             parent: target_pid.get(row).zip(target_start.get(row)).map(|(pid, start_ns)| ProcessKey { pid, start_ns }),
@@ -323,6 +335,7 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
                 event_id: row.event_id,
                 exe: row.exe.clone(),
                 argv: row.argv.clone(),
+                cwd: row.cwd.clone(),
                 traceparent: row.traceparent.clone(),
                 capture_named: row.capture_named,
             }),
@@ -335,6 +348,7 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
                     event_id: row.event_id,
                     exe: row.exe.clone(),
                     argv: row.argv.clone(),
+                    cwd: row.cwd.clone(),
                     traceparent: row.traceparent.clone(),
                     capture_named: row.capture_named,
                 });

@@ -1,8 +1,8 @@
 //! Had anybody said that this would happen? The strongest of: ordinary, declared, told, unconfirmed, nobody.
 
 use super::findings::is_metadata;
-use super::told::{Host, Told, clean, split_port};
 use super::{glob, ordinary};
+use crate::told::{Host, Told, clean, split_port};
 use argus_schemas::report::{Effect, Expectation, Facet, PeerName};
 use serde_json::Value;
 use std::net::IpAddr;

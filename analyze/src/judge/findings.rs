@@ -1,7 +1,7 @@
 //! The rules. Each finding is one sentence that names the call, the act and the object; details carry the evidence.
 
-use super::told::split_port;
 use super::{Evidence, Judged, act, ordinary};
+use crate::told::split_port;
 use argus_schemas::manifest::{IO_URING_UNSEEN, Manifest};
 use argus_schemas::report::{Effect, Expectation, Facet, Finding, Severity, Unowned};
 use argus_schemas::verdicts::Verdict;

@@ -7,9 +7,9 @@ pub mod glob;
 pub mod ordinary;
 #[cfg(test)]
 pub mod testing;
-pub mod told;
 
 use crate::effects::{EffectRow, OwnedEvents, Ring};
+use crate::told;
 use argus_schemas::manifest::Manifest;
 use argus_schemas::report::{
     self, Call, CaseSummary, Effect, Expectation, Facet, Finding, Report, TimelineEntry, Unowned, VerdictCount,

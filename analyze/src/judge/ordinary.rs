@@ -149,6 +149,15 @@ fn library(path: &str) -> bool {
         || name == "locale-archive"
 }
 
+/// Whether a path is one that every program may touch, so that to name it is no evidence of having done so.
+pub fn is_common(path: &str) -> bool {
+    const ROOTS: [&str; 8] = ["/bin/", "/sbin/", "/lib/", "/lib64/", "/usr/", "/dev/", "/proc/", "/sys/"];
+    ROOTS.iter().any(|root| beneath(root, path))
+        || READS.iter().any(|(pattern, _)| beneath(pattern, path))
+        || READ_PARTS.iter().any(|(part, _)| path.contains(part))
+        || library(path)
+}
+
 /// Why an effect is ordinary, if it is.
 pub fn reason(effect: &Effect) -> Option<&'static str> {
     let path = effect.object.as_str();

@@ -3,6 +3,7 @@
 pub mod baseline;
 mod columns;
 pub mod csv;
+pub mod explain;
 pub mod html;
 mod index;
 mod json;

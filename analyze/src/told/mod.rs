@@ -3,6 +3,10 @@
 //! Arguments are JSON of any shape. Strings are taken as they are, and also word by word, because `bash -c` texts and
 //! sentences name things in their midst. Strings that carry content (a document to summarise, a file's new text) are
 //! data, not instructions: an address in a poisoned document must not count as told.
+//!
+//! Two stages ask: attribution, which of several calls names a thing, and judgement, whether anybody had said so.
+
+pub mod command;
 
 use serde_json::Value;
 
@@ -23,6 +27,9 @@ const CONTENT: &[&str] = &[
     "input_text",
     "context",
 ];
+
+/// Argument names whose strings are where a call works, not what it works on.
+const PLACES: &[&str] = &["cwd", "workdir", "work_dir", "working_dir", "working_directory"];
 
 /// Longer strings are content whatever they are called.
 const LONGEST: usize = 4096;
@@ -47,6 +54,10 @@ pub struct Told {
     pub words: Vec<String>,
     /// Whole strings, to find a command line that is passed on to a shell.
     pub whole: Vec<String>,
+    /// Lists of strings, which may be command lines in words.
+    pub lines: Vec<Vec<String>>,
+    /// The directories among the paths in which the call was to work.
+    pub places: Vec<String>,
     /// What the report shows: strings and words that name paths, hosts or commands.
     pub shown: Vec<String>,
 }
@@ -63,13 +74,27 @@ pub fn read(args: Option<&str>) -> Told {
     told
 }
 
+/// What the words of a command line name.
+pub fn in_line(argv: &[String]) -> Told {
+    let mut told = Told::default();
+    argv.iter().for_each(|word| string(word, &mut told));
+    told
+}
+
 fn walk(value: &Value, told: &mut Told) {
     match value {
         Value::String(text) => string(text, told),
-        Value::Array(items) => items.iter().for_each(|item| walk(item, told)),
+        Value::Array(items) => {
+            told.lines.extend(items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>());
+            items.iter().for_each(|item| walk(item, told));
+        }
         Value::Object(fields) => {
             for (name, field) in fields {
-                if !CONTENT.contains(&name.to_ascii_lowercase().as_str()) {
+                let name = name.to_ascii_lowercase();
+                if let Some(place) = field.as_str().filter(|_| PLACES.contains(&name.as_str())) {
+                    push(&mut told.places, &clean(place));
+                }
+                if !CONTENT.contains(&name.as_str()) {
                     walk(field, told);
                 }
             }
@@ -145,8 +170,21 @@ pub fn clean(path: &str) -> String {
     format!("{}{}", if absolute { "/" } else { "" }, parts.join("/"))
 }
 
-/// The words of a text as a shell would part them, without expanding anything. An open quote ends with the text.
+/// The words of a text as a shell would part them, and the words within those that were quoted.
 pub fn words(text: &str) -> Vec<String> {
+    let mut words = parts(text);
+    // What stood in quotes may be a command line of its own: `sh -c 'rm a b'`.
+    let inner: Vec<String> = words
+        .iter()
+        .filter(|word| word.contains(char::is_whitespace))
+        .flat_map(|word| word.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    words.extend(inner);
+    words
+}
+
+/// The words of a text as a shell would part them, without expanding anything. An open quote ends with the text.
+pub fn parts(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote: Option<char> = None;
@@ -168,13 +206,6 @@ pub fn words(text: &str) -> Vec<String> {
         }
     }
     words.extend(word);
-    // What stood in quotes may be a command line of its own: `sh -c 'rm a b'`.
-    let inner: Vec<String> = words
-        .iter()
-        .filter(|word| word.contains(char::is_whitespace))
-        .flat_map(|word| word.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        .collect();
-    words.extend(inner);
     words
 }
 
