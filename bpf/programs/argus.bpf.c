@@ -204,6 +204,9 @@ AT_CALLS_END(end_file)
 	case MEMFD:
 		record_memfd(own, ret);
 		break;
+	case KERNEL:
+		record_kernel(own, call->kind, ret);
+		break;
 	}
 }
 
@@ -258,6 +261,7 @@ struct {
 		[NEW_SOCKET] = (void *)&end_file,
 		[URING] = (void *)&end_file,
 		[NAMESPACE] = (void *)&end_file,
+		[KERNEL] = (void *)&end_file,
 		[MEMFD] = (void *)&end_file,
 		[MAP] = (void *)&end_map,
 		[SIGNAL] = (void *)&end_control,

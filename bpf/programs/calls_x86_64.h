@@ -28,6 +28,8 @@ enum {
 	NR_process_vm_readv = 310,
 	NR_unshare = 272,
 	NR_setns = 308,
+	NR_finit_module = 313,
+	NR_bpf = 321,
 	NR_socketpair = 53,
 	NR_vmsplice = 278,
 	CALLS = 480,
@@ -62,6 +64,7 @@ enum action {
 	MEMORY, /* another process's */
 	SETID,
 	NAMESPACE,
+	KERNEL, /* eBPF, modules: what reaches into the kernel itself */
 	MEMFD,
 	MAP,
 };
@@ -152,6 +155,7 @@ static const struct call calls[CALLS] = {
 	[161] = ONE_NAME(EVENT_CHROOT, NONE, 0, NONE, NONE),	 /* chroot */
 	[165] = TWO_NAMES(EVENT_MOUNT, NONE, 1, NONE, 0, 3),	 /* mount(source, target, type, flags) */
 	[166] = ONE_NAME(EVENT_UNMOUNT, NONE, 0, NONE, 1),	 /* umount2 */
+	[175] = PLAIN(KERNEL, EVENT_MODULE),			 /* init_module */
 	[188] = ONE_NAME(EVENT_SETXATTR, NONE, 0, NONE, NONE),	 /* setxattr */
 	[189] = ONE_NAME(EVENT_SETXATTR, NONE, 0, NONE, NONE),	 /* lsetxattr */
 	[190] = BY_FD(OBJECT, EVENT_SETXATTR, 0, NONE),		 /* fsetxattr */
@@ -185,9 +189,11 @@ static const struct call calls[CALLS] = {
 	[NR_sendmmsg] = PLAIN(SEND, EVENT_SEND),
 	[NR_setns] = PLAIN(NAMESPACE, EVENT_NAMESPACE),
 	[NR_process_vm_readv] = PLAIN(MEMORY, EVENT_VM_READ),
-	[311] = PLAIN(MEMORY, EVENT_VM_WRITE),			       /* process_vm_writev */
-	[316] = TWO_NAMES(EVENT_RENAME, 0, 1, 2, 3, 4),		       /* renameat2 */
-	[319] = PLAIN(MEMFD, EVENT_MEMFD),			       /* memfd_create */
+	[311] = PLAIN(MEMORY, EVENT_VM_WRITE),		/* process_vm_writev */
+	[316] = TWO_NAMES(EVENT_RENAME, 0, 1, 2, 3, 4), /* renameat2 */
+	[NR_finit_module] = PLAIN(KERNEL, EVENT_MODULE),
+	[319] = PLAIN(MEMFD, EVENT_MEMFD), /* memfd_create */
+	[NR_bpf] = PLAIN(KERNEL, EVENT_BPF),
 	[322] = { EXECUTE, EVENT_EXEC, 0, 1, NONE, NONE, NONE, NONE }, /* execveat */
 	[326] = { COPY, 0, 0, NONE, 2, NONE, NONE, NONE },	       /* copy_file_range(in, , out) */
 	[327] = BY_FD(READ, 0, 0, NONE),			       /* preadv2 */

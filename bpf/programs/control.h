@@ -193,6 +193,18 @@ static __noinline int record_namespace(struct thread_state *own, long ret)
 	return 0;
 }
 
+/* What reaches into the kernel itself: who can, can reach into what records it. `flags` is the command of bpf(2). */
+static __noinline int record_kernel(struct thread_state *own, __u32 kind, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file *file = own->syscall == NR_finit_module ? file_of(task, (int)own->args[0]) : NULL;
+	/* A descriptor as a result says nothing, and would keep repeats from being seen as such. */
+	struct scratch *s = begin_file(kind, file, ret < 0 ? ret : 0, kind == EVENT_BPF ? (__u32)own->args[0] : 0);
+	if (s)
+		submit_or_fold(s);
+	return 0;
+}
+
 /* What an ioctl or fcntl does that is recorded: 0 is nothing. */
 static __always_inline __u32 controlled(const struct thread_state *own)
 {

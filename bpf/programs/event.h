@@ -45,7 +45,9 @@ enum event_kind {
 	EVENT_DNS = 37,
 	EVENT_TLS_NAME = 38,
 	EVENT_EXISTING = 39,
-	EVENT_KINDS = 40,
+	EVENT_BPF = 40,
+	EVENT_MODULE = 41,
+	EVENT_KINDS = 42,
 	/* Not a row of its own: the result of an io_uring request whose row was sent when it was submitted. */
 	EVENT_COMPLETED = 63,
 };

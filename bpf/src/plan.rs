@@ -206,8 +206,8 @@ pub(crate) fn choose(kernel: &Kernel<'_>) -> Plan {
         uncovered(
             "programs that the kernel starts, and what it does for its own settings",
             &[],
-            "modules, core dump handlers and eBPF programs run outside the followed tree; writing /proc/sys and /sys \
-             is recorded",
+            "modules, core dump handlers and eBPF programs run outside the followed tree; that they were loaded, and \
+             what was written to /proc/sys and /sys, is recorded",
         ),
         uncovered(
             "terminals and devices told by ioctl",

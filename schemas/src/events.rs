@@ -87,11 +87,15 @@ pub enum Kind {
     TlsName = 38,
     /// A process that began before the capture; its parent is `target_pid`.
     Existing = 39,
+    /// The kernel was asked for something of eBPF, with which it can be watched and changed; `flags` is the command.
+    Bpf = 40,
+    /// A module was put into the kernel.
+    Module = 41,
 }
 
 impl Kind {
     /// Every kind, in the order of its number.
-    pub const ALL: [Kind; 39] = [
+    pub const ALL: [Kind; 41] = [
         Kind::Fork,
         Kind::Exec,
         Kind::Exit,
@@ -131,6 +135,8 @@ impl Kind {
         Kind::Dns,
         Kind::TlsName,
         Kind::Existing,
+        Kind::Bpf,
+        Kind::Module,
     ];
 
     /// The text in the `kind` column.
@@ -175,6 +181,8 @@ impl Kind {
             Kind::Dns => "dns",
             Kind::TlsName => "tls_name",
             Kind::Existing => "existing",
+            Kind::Bpf => "bpf",
+            Kind::Module => "module",
         }
     }
 

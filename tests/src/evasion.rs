@@ -197,6 +197,7 @@ fn rights(seen: &Seen) {
             (Facet::Privilege, "mount", Some("new namespaces")),
             (Facet::Privilege, "{}/mounted", Some("argus-test mounted")),
             (Facet::Privilege, "{}/mounted", Some("unmounted")),
+            (Facet::Privilege, "eBPF", Some("map made")),
             (Facet::Privilege, "user 65534", Some("acting as user 65534")),
         ],
     );

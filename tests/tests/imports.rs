@@ -7,7 +7,7 @@ use argus_schemas::report::{Call, Effect, Report};
 use argus_schemas::verdicts::Basis;
 use argus_tests::truth::truth_of;
 use argus_tests::{
-    Scratch, analyze, can_capture, capture, files_beneath, one_at_a_time, report, shown, skip, workspace,
+    Scratch, analyze, can_capture, capture, copy_folder, files_beneath, one_at_a_time, report, shown, skip, workspace,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -27,16 +27,22 @@ fn tally(report: &Report, root: &str) -> BTreeMap<(String, String), BTreeSet<Opt
     let unowned = report.unowned.iter().flat_map(|group| &group.effects).map(|effect| ("-".to_owned(), effect));
     for (owner, effect) in owned.chain(unowned) {
         if let Some(truth) = truth_of(&effect.object, root) {
-            assert!(
-                owner == "-" || effect.late == truth.file.starts_with("late-"),
-                "late is {}: {} of {owner}",
-                effect.late,
-                effect.object
-            );
             tally.entry((truth.tool.to_owned(), owner)).or_default().insert(effect.basis);
         }
     }
     tally
+}
+
+/// What is late says so in its name.
+#[track_caller]
+fn check_late(report: &Report, root: &str) {
+    for call in &report.calls {
+        for effect in &call.effects {
+            let Some(truth) = truth_of(&effect.object, root) else { continue };
+            let expected = truth.file.starts_with("late-");
+            assert_eq!(effect.late, expected, "{} of {}", effect.object, letter(call));
+        }
+    }
 }
 
 /// Records the agent, adds its log, and compares on what each call's files may rest.
@@ -65,6 +71,7 @@ fn check(make: &str, calls: u64, bases: &[(&str, &[Basis])]) {
 
     let after = report(&case);
     let root = text(&root);
+    check_late(&after, &root);
     let tally = tally(&after, &root);
     println!("imported log, {make}: {tally:?}");
     for ((truth, owner), found) in &tally {
@@ -81,6 +88,26 @@ fn check(make: &str, calls: u64, bases: &[(&str, &[Basis])]) {
         .collect();
     assert!(unseen.is_empty(), "{make}: made, but in no effect: {unseen:#?}");
     check_explained(make, &case, &after);
+    check_stepped(make, &case, &scratch, &root);
+}
+
+/// The wall clock was set while the case was recorded, by these milliseconds in all: that widens what is unknown, and
+/// blames nobody.
+fn check_stepped(make: &str, case: &Path, scratch: &Scratch, root: &str) {
+    for milliseconds in [100_i64, 500, 200_000, -300, -200_000] {
+        let copy = scratch.join(format!("stepped{milliseconds}.argus"));
+        copy_folder(case, &copy);
+        let path = copy.join("manifest.json");
+        let text = std::fs::read_to_string(&path).expect("it is there");
+        let mut manifest: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let last = manifest["clock_pairs"].as_array_mut().and_then(|pairs| pairs.last_mut()).expect("a pair");
+        let real = last["real_ns"].as_i64().expect("a number");
+        last["real_ns"] = (real + milliseconds * 1_000_000).into();
+        std::fs::write(&path, manifest.to_string()).expect("it can be written");
+        for ((truth, owner), found) in tally(&report(&copy), root) {
+            assert!(owner == "-" || truth == owner, "{make}, {milliseconds} ms: {owner} for {truth}, by {found:?}");
+        }
+    }
 }
 
 /// `explain` argues from the arguments where they decided.

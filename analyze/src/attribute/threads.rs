@@ -34,13 +34,15 @@ pub enum Creator<'a> {
     Lost,
 }
 
-/// Cuts time where the set of open spans changes, the uncertainty of every instant counted in.
-pub fn slices(spans: &[usize], claims: &Claims) -> Vec<Slice> {
+/// Cuts time where the set of open spans changes, the uncertainty of every instant counted in. `from_ns` is when the
+/// image began: of a span that may have begun before, it is never certain that it is open here.
+pub fn slices(spans: &[usize], from_ns: u64, claims: &Claims) -> Vec<Slice> {
     let mut changes: Vec<(u64, usize, Option<bool>)> = Vec::new();
     for index in spans {
         let window = claims.window(*index);
         changes.push((window.from_ns, *index, Some(false)));
-        if window.certain_to_ns.is_none_or(|until| window.certain_from_ns < until) {
+        let surely_here = window.from_ns >= from_ns;
+        if surely_here && window.certain_to_ns.is_none_or(|until| window.certain_from_ns < until) {
             changes.push((window.certain_from_ns, *index, Some(true)));
             if let Some(until) = window.certain_to_ns.filter(|until| Some(*until) != window.to_ns) {
                 changes.push((until, *index, Some(false)));

@@ -126,7 +126,7 @@ impl Walker<'_> {
     fn process(&mut self, process: &Process, claims: &mut Claims) {
         let key = process.key;
         let mut state = self.birth(process, claims);
-        let mut spans: Vec<usize> = claims.of_process(key).to_vec();
+        let spans: Vec<usize> = claims.of_process(key).to_vec();
         let separate = !spans.is_empty() || !claims.marks_of(key).is_empty();
         if separate {
             self.ledger.separate_threads(key);
@@ -137,7 +137,7 @@ impl Walker<'_> {
                 from_ns = exec.boot_ns;
                 if separate {
                     state = State {
-                        ownership: self.survivor(process, from_ns),
+                        ownership: self.survivor(process, from_ns, &state.ownership, claims),
                         source: Some(Basis::Thread),
                         forker: Some(key),
                     };
@@ -153,11 +153,14 @@ impl Walker<'_> {
                 self.ledger.push(key, EVERY_THREAD, from_ns, state.ownership.clone());
                 continue;
             }
-            let later = spans.partition_point(|span| to_ns.is_none_or(|to| claims.window(*span).from_ns < to));
-            let rest = spans.split_off(later);
-            let admitted = self.admit(&spans, &state.ownership, claims);
+            // One whose beginning is uncertain may be of either program that ran meanwhile.
+            let may_begin = |span: &usize| {
+                let window = claims.window(*span);
+                window.certain_from_ns >= from_ns && to_ns.is_none_or(|to| window.from_ns < to)
+            };
+            let of_image: Vec<usize> = spans.iter().copied().filter(may_begin).collect();
+            let admitted = self.admit(&of_image, &state.ownership, claims);
             self.image(process, number == 0, (from_ns, to_ns), &state.ownership, &admitted, claims);
-            spans = rest;
         }
     }
 
@@ -240,8 +243,9 @@ impl Walker<'_> {
         None
     }
 
-    /// What an agent's process is when it executes another program: all threads but one are gone by then.
-    fn survivor(&self, process: &Process, boot_ns: u64) -> Ownership {
+    /// What an agent's process is when it executes another program: all threads but one are gone by then. Where calls only
+    /// may have been open, as those of the next program may with a coarse clock, it goes on as the `base` that it was.
+    fn survivor(&self, process: &Process, boot_ns: u64, base: &Ownership, claims: &Claims) -> Ownership {
         let living = |thread: &&Thread| thread.from_ns < boot_ns && thread.to_ns.is_none_or(|to| to >= boot_ns);
         let owners: BTreeMap<String, &Ownership> = process
             .threads
@@ -251,7 +255,13 @@ impl Walker<'_> {
             .map(|ownership| (format!("{:?}", ownership.holder), ownership))
             .collect();
         let mut owners = owners.into_values();
+        let sure = || claims.of_process(process.key).iter().any(|span| claims.surely_open_at(*span, boot_ns));
         match (owners.next(), owners.next()) {
+            (Some(Ownership { holder: Holder::Several(_) | Holder::Doubtful(..) | Holder::Unknown(_), .. }), None)
+                if !sure() =>
+            {
+                base.clone()
+            }
             (Some(only), None) => only.inherited(),
             _ => Ownership::unknown("it is not known which of the agent's threads executed this program"),
         }
@@ -310,7 +320,7 @@ impl Walker<'_> {
         claims: &Claims,
     ) {
         let key = process.key;
-        let slices = threads::slices(spans, claims);
+        let slices = threads::slices(spans, from_ns, claims);
         let image = Image { base, slices: &slices };
         let mut by_thread: BTreeMap<i32, Vec<&ThreadMark>> = BTreeMap::new();
         for mark in claims.marks_of(key) {

@@ -117,6 +117,11 @@ pub fn fact(raw: &Raw) -> Option<Fact> {
         ),
         Kind::Unmount => on_path(Facet::Privilege, path(), Some("unmounted".to_owned())),
         Kind::Chroot => on_path(Facet::Privilege, path(), Some("root directory".to_owned())),
+        Kind::Bpf => on_path(Facet::Privilege, "eBPF".to_owned(), Some(bpf_command(raw.flags))),
+        Kind::Module => {
+            let from = raw.path.as_ref().map_or_else(|| "from memory".to_owned(), |path| format!("from {path}"));
+            on_path(Facet::Privilege, "kernel module".to_owned(), Some(from))
+        }
         Kind::Namespace => {
             let names = namespaces(raw.flags);
             let entered = raw.path.as_ref().map(|path| format!("entered {path}"));
@@ -291,6 +296,21 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
+/// What was asked of eBPF, by the numbers of `enum bpf_cmd` in the kernel's <linux/bpf.h>.
+fn bpf_command(number: u64) -> String {
+    match number {
+        0 => "map made",
+        1 | 4 | 21 | 24 => "map read",
+        2 | 3 | 26 | 27 => "map changed",
+        5 => "program loaded",
+        8 | 28 | 29 => "program attached",
+        9 | 34 => "program detached",
+        13 | 14 | 19 | 30 => "somebody's program, map or link opened",
+        other => return format!("command {other}"),
+    }
+    .to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,6 +424,10 @@ mod tests {
         check(&Raw { ret: -1, ..on(Kind::Chroot) }, "privilege /w/a EPERM [root directory]");
         let unshare = Raw { kind: Some(Kind::Namespace), flags: 0x4002_0000, ..Raw::default() };
         check(&unshare, "privilege mount, network ok [new namespaces]");
+        let bpf = Raw { kind: Some(Kind::Bpf), flags: 5, ..Raw::default() };
+        check(&bpf, "privilege eBPF ok [program loaded]");
+        check(&Raw { flags: 99, ret: -1, ..bpf }, "privilege eBPF EPERM [command 99]");
+        check(&Raw { kind: Some(Kind::Module), ..Raw::default() }, "privilege kernel module ok [from memory]");
         let setid = Raw { kind: Some(Kind::Setid), uid: Some(1000), euid: Some(0), ..Raw::default() };
         check(&setid, "privilege user 1000 ok [acting as user 0]");
         let signal = Raw { kind: Some(Kind::Signal), target_pid: Some(7), signal: Some(9), ..Raw::default() };

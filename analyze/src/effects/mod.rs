@@ -60,7 +60,7 @@ pub struct Ring {
 }
 
 /// The kinds that state something; the rest only builds the process tree.
-const STATING: [Kind; 28] = [
+const STATING: [Kind; 30] = [
     Kind::Exec,
     Kind::Open,
     Kind::Delete,
@@ -82,6 +82,8 @@ const STATING: [Kind; 28] = [
     Kind::Unmount,
     Kind::Chroot,
     Kind::Namespace,
+    Kind::Bpf,
+    Kind::Module,
     Kind::Signal,
     Kind::Ptrace,
     Kind::VmRead,
@@ -164,7 +166,7 @@ pub fn collect(events: &LazyFrame, verdicts: &DataFrame, origin_boot_ns: u64) ->
             // kernel picked, the mode of an opened file.
             when(is_kind(&[Kind::Open]))
                 .then(col("flags").and(lit(FLAG_MASK)))
-                .when(is_kind(&[Kind::Close, Kind::Namespace, Kind::Ptrace]))
+                .when(is_kind(&[Kind::Close, Kind::Namespace, Kind::Ptrace, Kind::Bpf]))
                 .then(col("flags"))
                 .otherwise(lit(NULL))
                 .alias("flags"),

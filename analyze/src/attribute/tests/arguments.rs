@@ -89,6 +89,27 @@ fn a_program_is_the_only_calls_that_names_it() {
     }
 }
 
+/// An agent that became another program shortly before: with a coarse clock, its calls may seem to be of the one before.
+#[test]
+fn a_call_of_uncertain_beginning_may_be_of_either_program() {
+    for (error, other) in [(0, "A|B"), (400, "A|B"), (3_000, "A|B")] {
+        let scene = Scene::new()
+            .runs(120, AGENT, "launcher")
+            .runs(900, AGENT, "agent")
+            .span("A", (1_000, 3_000), AGENT, 0)
+            .told("{'command':'touch /w/a'}")
+            .that(|span| span.start_err_ns = error)
+            .span("B", (1_000, 3_000), AGENT, 0)
+            .told("{'command':'touch /w/b && cat /w/shared'}")
+            .that(|span| span.start_err_ns = error)
+            .fork(1_500, AGENT, AGENT, 150)
+            .runs(1_600, 150, "sh -c touch_/w/a")
+            .fork(1_700, AGENT, AGENT, 170)
+            .runs(1_800, 170, "sed -n /w/other");
+        check(scene, &[((150, 150, 1_650), "A argument"), ((170, 170, 1_850), other)], &[]);
+    }
+}
+
 #[test]
 fn it_is_weaker_than_what_the_kernel_and_the_marks_say() {
     let (one, other) = ("{'command':'touch /w/a'}", "{'command':'touch /w/b'}");
