@@ -1,0 +1,108 @@
+//! Who speaks for another process: hooks, marks of shells, a proxy.
+
+use super::*;
+
+#[test]
+fn a_messenger_speaks_for_the_process_that_sent_it() {
+    // A hook behind a shell, before and after the call; the second is no part of it.
+    let hooked = Scene::new()
+        .fork(1_000, AGENT, AGENT, 100)
+        .executes(1_001, 100, "dash")
+        .fork(1_010, 100, 100, 101)
+        .fork(1_100, AGENT, AGENT, 110)
+        .fork(1_501, AGENT, AGENT, 150)
+        .executes(1_505, 150, "dash")
+        .exec(1_506, 150, Some("A"))
+        .executes(1_507, 150, "dash")
+        .fork(1_511, 150, 150, 151)
+        .span("A", (1_020, 1_520), AGENT, 0)
+        .reported_by(101, 151);
+    let expected = [
+        ((AGENT, AGENT, 1_019), "agent"),
+        ((AGENT, AGENT, 1_050), "A window"),
+        ((110, 110, 9_000), "A lineage"),
+        ((AGENT, AGENT, 1_501), "agent"),
+        ((150, 150, 1_502), "agent"),
+    ];
+    check(hooked, &expected, &[]);
+
+    // The hooks of two calls that overlap: each is sent while the other is open, by that one's window alone.
+    let overlapping = Scene::new()
+        .fork(1_000, AGENT, AGENT, 100)
+        .span("A", (1_010, 2_010), AGENT, 0)
+        .reported_by(100, 200)
+        .fork(1_200, AGENT, AGENT, 120)
+        .span("B", (1_210, 2_510), AGENT, 0)
+        .reported_by(120, 250)
+        .fork(1_501, AGENT, AGENT, 150)
+        .fork(2_001, AGENT, AGENT, 200)
+        .fork(2_501, AGENT, AGENT, 250);
+    let expected = [
+        ((AGENT, AGENT, 1_100), "A window"),
+        ((150, 150, 9_000), "A|B"),
+        ((AGENT, AGENT, 2_100), "B window"),
+        ((AGENT, AGENT, 2_600), "agent"),
+    ];
+    check(overlapping, &expected, &[]);
+}
+
+#[test]
+fn a_proxy_speaks_for_the_server_that_it_started() {
+    let scene = Scene::new()
+        .fork(500, AGENT, AGENT, 50)
+        .fork(600, 50, 50, 60)
+        .span("A", (1_000, 2_000), 60, 0)
+        .reported_by(50, 50)
+        .fork(1_500, 60, 60, 150)
+        .fork(2_500, 60, 60, 250);
+    let expected = [
+        ((AGENT, AGENT, 1_500), "agent"),
+        ((50, 50, 1_500), "agent"),
+        ((60, 60, 1_500), "A window"),
+        ((150, 150, 9_000), "A lineage"),
+        ((250, 250, 9_000), "agent"),
+    ];
+    check(scene, &expected, &[]);
+}
+
+#[test]
+fn a_messenger_of_another_call_or_process_is_not_believed() {
+    let marked = || {
+        Scene::new()
+            .span("A", (1_000, 5_000), AGENT, AGENT)
+            .mark(1_000, AGENT, AGENT, Some("A"))
+            .fork(1_500, AGENT, AGENT, 150)
+            .executes(1_501, 150, "dash")
+    };
+    // A tool speaks for the agent: of a call that is none, and of the end of another.
+    let forged = marked().fork(1_600, 150, 150, 160).span("F", (1_610, 3_000), AGENT, 0).reported_by(160, 160);
+    let expected = [((AGENT, AGENT, 2_000), "A thread"), ((160, 160, 2_000), "A lineage")];
+    check(forged, &expected, &["forged-span", "forged-span"]);
+
+    let ended = marked()
+        .fork(500, AGENT, AGENT, 50)
+        .span("B", (510, 1_710), AGENT, 0)
+        .reported_by(50, 170)
+        .fork(1_700, 150, 150, 170);
+    let expected = [((AGENT, AGENT, 900), "B window"), ((AGENT, AGENT, 6_000), "A thread")];
+    check(ended, &expected, &["forged-span"]);
+
+    // Beneath a program that is no shell, and beneath nobody that it names.
+    let deep = marked().fork(1_600, 150, 150, 160).executes(1_601, 160, "python3").fork(1_650, 160, 160, 165);
+    let deep = deep.span("F", (1_660, 3_000), AGENT, 0).reported_by(165, 165);
+    check(deep, &[((AGENT, AGENT, 2_000), "A thread")], &["messenger-contradiction"]);
+    let stranger = marked().span("F", (1_660, 3_000), 77, 0).reported_by(150, 150);
+    check(stranger, &[((AGENT, AGENT, 2_000), "A thread")], &["messenger-contradiction"]);
+
+    // A call that encloses the span may well send its messengers.
+    let nested = marked()
+        .fork(1_600, 150, 150, 160)
+        .span("S", (1_610, 2_010), 150, 0)
+        .inside("A")
+        .reported_by(160, 200)
+        .fork(1_700, 150, 150, 170)
+        .fork(2_001, 150, 150, 200);
+    let expected =
+        [((150, 150, 1_605), "A lineage"), ((170, 170, 9_000), "S lineage"), ((150, 150, 2_002), "A lineage")];
+    check(nested, &expected, &[]);
+}
