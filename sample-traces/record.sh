@@ -52,9 +52,12 @@ agent() {
     if [ -n "${DRY_RUN:-}" ]; then
         ip netns exec "$namespace" "${clean[@]}" "${command[@]}"
     else
-        rm -rf "${target:?}/$case"
+        # Where it was recorded is in the case, and says nothing of the machine either.
+        local recorded=/tmp/argus-sample/cases/$case
         ip netns exec "$namespace" unshare --uts \
-            sh -c 'hostname sample-host && exec "$@"' sh "${clean[@]}" "$capture" run -o "$target/$case" -- "${command[@]}"
+            sh -c 'hostname sample-host && exec "$@"' sh "${clean[@]}" "$capture" run -o "$recorded" -- "${command[@]}"
+        rm -rf "${target:?}/$case"
+        mv "$recorded" "$target/$case"
         chown -R "$(stat -c %u:%g "$samples")" "$target/$case"
     fi
 }
