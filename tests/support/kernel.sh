@@ -17,13 +17,15 @@ ldd "$(command -v busybox)" >/dev/null 2>&1 && cannot 'busybox is not static (th
 
 # Debian's stable kernel, unpacked once, not installed. It takes no KVM, which may hang in a virtual machine.
 kernels=${XDG_CACHE_HOME:-$HOME/.cache}/argus/kernels
+# What Debian builds as modules, in the order in which they need each other.
+modules='fs/overlayfs/overlay net/vmw_vsock/vsock net/vmw_vsock/vmw_vsock_virtio_transport_common net/vmw_vsock/vsock_loopback'
 kernel=$(ls "$kernels"/boot/vmlinuz-6.1.* 2>/dev/null | tail -n1 || true)
-if [ -z "$kernel" ]; then
+if [ -z "$kernel" ] || [ ! -d "$kernels/lib" ]; then
     package=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/.*Depends: \(linux-image-6\.1\.[^ ]*\).*/\1/p' | head -n1)
     [ -n "$package" ] || cannot 'this distribution has no package of Linux 6.1'
     mkdir -p "$kernels"
     (cd "$kernels" && apt-get download -qq "$package" 2>/dev/null) || cannot "$package cannot be downloaded"
-    dpkg-deb --fsys-tarfile "$kernels/$package"_*.deb | tar -x -C "$kernels" ./boot
+    dpkg-deb --fsys-tarfile "$kernels/$package"_*.deb | tar -x -C "$kernels" ./boot ./lib/modules
     rm "$kernels/$package"_*.deb
     kernel=$(ls "$kernels"/boot/vmlinuz-6.1.* | tail -n1)
 fi
@@ -40,6 +42,10 @@ for program in "$@"; do
         cp -L "$library" "$root$library"
     done
 done
+mkdir -p "$root/modules"
+for module in $modules; do
+    cp "$kernels/lib/modules/${kernel##*/vmlinuz-}/kernel/$module.ko" "$root/modules/"
+done
 printf '%s\n' "$script" >"$root/script"
 echo 'root:x:0:0:root:/:/bin/sh' >"$root/etc/passwd"
 echo 'root:x:0:' >"$root/etc/group"
@@ -52,11 +58,15 @@ mount -t sysfs none /sys
 mount -t devtmpfs none /dev
 mount -t tmpfs none /tmp
 ifconfig lo 127.0.0.1 up
+for module in MODULES; do
+    insmod "/modules/${module##*/}.ko"
+done
 sh /script
 # The console is the way out.
 cd /out && tar -c . | base64 | sed 's/^/OUT /'
 poweroff -f
 INIT
+sed -i "s|MODULES|$modules|" "$root/init"
 chmod +x "$root/init"
 (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) >"$folder/initrd"
 timeout 600 qemu-system-x86_64 -accel tcg -cpu max -m 1024 -smp 2 -nographic -no-reboot -nic none -kernel "$kernel" \
