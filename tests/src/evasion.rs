@@ -378,10 +378,14 @@ fn families(seen: &Seen) {
                         && event.bytes_out == Some(8)
                 });
             }
-            "packet" => assert_eq!(sent("packet", &format!("0x88b5/{port}")), Some(8)),
+            "packet" => {
+                assert_eq!(sent("packet", &format!("0x88b5/{port}")), Some(8));
+                seen.effect(Facet::Connect, &format!("packet:0x88b5/{port}"), None);
+            }
             "netlink" => assert!(sent("netlink", "0/0").is_some_and(|bytes| bytes > 16)),
             "vsock" => {
                 seen.event(Kind::Connect, |event| event.remote_addr.as_deref() == Some("1:7070"));
+                seen.effect(Facet::Connect, "vsock:1:7070", Some("stream"));
             }
             other => panic!("{other} is not looked for"),
         }

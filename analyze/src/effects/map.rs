@@ -172,7 +172,7 @@ pub fn fact(raw: &Raw) -> Option<Fact> {
 /// lead to another process of the case, whose own events tell the rest.
 fn used(raw: &Raw) -> Option<Fact> {
     match raw.family.as_deref() {
-        Some("inet" | "inet6") => {
+        Some("inet" | "inet6" | "vsock") => {
             let accepted = raw.flags == 1;
             raw.remote_addr.as_ref().filter(|_| !accepted).and_then(|_| peer(raw))
         }
@@ -250,6 +250,12 @@ fn peer(raw: &Raw) -> Option<Fact> {
             let from_kernel = from_kernel || raw.path_from.as_deref() == Some("kernel");
             Some(Fact { facet: Facet::Ipc, object, outcome, detail: raw.proto.clone(), from_kernel })
         }
+        // These leave the machine too: to a host or another virtual machine, and as frames on an interface.
+        Some(family @ ("vsock" | "packet")) => {
+            let object = raw.remote_addr.as_ref().map_or_else(|| UNREAD.to_owned(), |peer| format!("{family}:{peer}"));
+            Some(Fact { facet: Facet::Connect, object, outcome, detail: raw.proto.clone(), from_kernel })
+        }
+        // Netlink asks the kernel, whose changes of rights and of the system's view have kinds of their own.
         _ => None,
     }
 }
@@ -396,6 +402,8 @@ mod tests {
         check(&Raw { ret: -111, ..connect("inet", "tcp", "1.2.3.4", 443) }, "connect 1.2.3.4:443 ECONNREFUSED [tcp]");
         check(&connect("unspec", "udp", "0.0.0.0", 0), "-");
         check(&connect("netlink", "raw", "", 0), "-");
+        check(&connect("vsock", "stream", "2:7070", 0), "connect vsock:2:7070 ok [stream]");
+        check(&socket(Kind::Send, "packet", "raw", "0x88b5/2", 0), "connect packet:0x88b5/2 ok [raw]");
         check(&socket(Kind::Send, "inet", "udp", "1.2.3.4", 9), "connect 1.2.3.4:9 ok [udp]");
         check(&Raw { path: Some("@bus".to_owned()), ..connect("unix", "stream", "", 0) }, "ipc @bus ok [stream]");
         check(&socket(Kind::Listen, "inet", "tcp", "", 0), "listen 0.0.0.0:8000 ok [tcp]");
@@ -412,6 +420,7 @@ mod tests {
         check(&Raw { path: Some("pipe:[7]".to_owned()), ..on(Kind::Close) }, "-");
         check(&socket(Kind::Close, "inet", "tcp", "1.2.3.4", 443), "connect 1.2.3.4:443 ok [tcp]");
         check(&Raw { flags: 1, ..socket(Kind::Close, "inet", "tcp", "1.2.3.4", 40_000) }, "-");
+        check(&socket(Kind::Close, "vsock", "stream", "2:7070", 0), "connect vsock:2:7070 ok [stream]");
         check(&socket(Kind::Close, "unix", "stream", "", 0), "-");
     }
 

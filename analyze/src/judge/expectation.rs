@@ -69,8 +69,10 @@ impl Claims {
 
     /// A name was told or declared, and the port fits: the address may be what it resolved to.
     pub(super) fn perhaps(&self, effect: &Effect) -> bool {
-        // Where a name server's answer names the peer, it is not what another name resolved to.
+        // Where a name server's answer names the peer, it is not what another name resolved to; and no name resolves to
+        // a virtual machine's number or an interface.
         effect.facet == Facet::Connect
+            && !["vsock:", "packet:"].iter().any(|family| effect.object.starts_with(family))
             && !effect.names.iter().any(PeerName::answered)
             && split_port(&effect.object)
                 .is_some_and(|(_, port)| self.named_hosts().any(|host| host.port.is_none() || host.port == port))
@@ -270,6 +272,7 @@ mod tests {
             (Facet::Connect, "127.0.0.1:9000", "", Declared),
             (Facet::Connect, "10.1.1.1:5432", "", Unconfirmed),
             (Facet::Connect, "203.0.113.66:8080", "", Undeclared),
+            (Facet::Connect, "vsock:2:5432", "", Undeclared),
             (Facet::NameLookup, "10.0.0.1:53", "", Declared),
             (Facet::NameLookup, "db.internal", "", Declared),
             (Facet::NameLookup, "evil.example", "", Undeclared),
