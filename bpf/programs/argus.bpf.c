@@ -74,6 +74,10 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 	case RECEIVE:
 		own->file = (__u64)file_of(task, (int)own->args[0]);
 		break;
+	case COPY:
+		own->file = (__u64)file_of(task, (int)argument(own, call->dirfd));
+		own->file2 = (__u64)file_of(task, (int)argument(own, call->dirfd2));
+		break;
 	case CONTROL:
 		own->file = (__u64)file_of(task, (int)own->args[0]);
 		own->pending = controlled(own) != 0;
@@ -178,8 +182,8 @@ AT_CALLS_END(end_bytes)
 	if (call->action == WRITE)
 		count_call((struct file *)own->file, 0, ret);
 	if (call->action == COPY) {
-		count_call(file_of(task, (int)argument(own, call->dirfd)), ret, 0);
-		count_call(file_of(task, (int)argument(own, call->name2)), 0, ret);
+		count_call((struct file *)own->file, ret, 0);
+		count_call((struct file *)own->file2, 0, ret);
 	}
 }
 

@@ -2,7 +2,8 @@
 /*
  * Following what runs already. The kernel walks over all tasks, and those that were asked for are followed from then
  * on: a process with all that descends from it, or a control group with all beneath it. The walk is repeated until it
- * finds no more, since a task can be visited before its parent is, and can fork meanwhile.
+ * finds no more, since a task can be visited before its parent is, and can fork meanwhile. Who is put into the group
+ * later is followed from that moment on.
  */
 #pragma once
 
@@ -15,16 +16,23 @@ __s32 attach_process = 0;
 __u64 attach_group = 0;
 /* Tasks that were found, in all. */
 __u64 attached = 0;
+/* Processes that were put into the group since. Their other threads are found by walking again. */
+__u64 joined = 0;
 
-static __always_inline bool in_group(struct task_struct *task)
+/* Whether a control group is the one that was asked for, or beneath it. */
+static __always_inline bool is_beneath(struct cgroup *group)
 {
-	struct cgroup *group = BPF_CORE_READ(task, cgroups, dfl_cgrp);
 	for (int i = 0; i < GROUPS_DEEP && group; i++) {
 		if (BPF_CORE_READ(group, kn, id) == attach_group)
 			return true;
 		group = BPF_CORE_READ(group, self.parent, cgroup);
 	}
 	return false;
+}
+
+static __always_inline bool in_group(struct task_struct *task)
+{
+	return is_beneath(BPF_CORE_READ(task, cgroups, dfl_cgrp));
 }
 
 static __always_inline bool asked_for(struct task_struct *task)
@@ -42,10 +50,9 @@ static __always_inline bool asked_for(struct task_struct *task)
 	return parent && followed(bpf_task_storage_get(&threads, parent, 0, 0));
 }
 
-static __noinline int record_existing(struct task_struct *task)
+static __noinline int fill_existing(struct scratch *s, struct task_struct *task)
 {
-	struct scratch *s = begin_in(&sweep_scratches, EVENT_EXISTING, task);
-	if (!s)
+	if (!s || !task)
 		return 0;
 	struct event *e = &s->event;
 	e->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
@@ -63,13 +70,10 @@ static __noinline int record_existing(struct task_struct *task)
 	return 0;
 }
 
-SEC("iter/task")
-int attach_tasks(struct bpf_iter__task *ctx)
+/* From now on; false where it cannot be, or is already. */
+static __noinline int follow_existing(struct task_struct *task)
 {
-	struct task_struct *task = ctx->task;
-	if (!task || !(attach_process || attach_group) || task->tgid == recorder || task->flags & PF_EXITING)
-		return 0;
-	if (bpf_task_storage_get(&threads, task, 0, 0) || !asked_for(task))
+	if (!task || task->tgid == recorder || task->flags & PF_EXITING || bpf_task_storage_get(&threads, task, 0, 0))
 		return 0;
 	struct thread_state *own = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!own) {
@@ -77,10 +81,43 @@ int attach_tasks(struct bpf_iter__task *ctx)
 		return 0;
 	}
 	own->flags = THREAD_EXISTING;
-	attached++;
-	bool leads = task->pid == task->tgid;
-	__sync_fetch_and_add(&live, leads ? 2 : 1);
-	if (leads)
-		record_existing(task);
+	__sync_fetch_and_add(&attached, 1);
+	__sync_fetch_and_add(&live, task->pid == task->tgid ? 2 : 1);
+	return 1;
+}
+
+SEC("iter/task")
+int attach_tasks(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	if (!task || !(attach_process || attach_group) || !asked_for(task))
+		return 0;
+	if (follow_existing(task) && task->pid == task->tgid)
+		fill_existing(begin_in(&sweep_scratches, EVENT_EXISTING, task), task);
+	return 0;
+}
+
+/* A process is put into a control group; of one with several threads, only the leader is told of. The kernel's lock is
+ * held and interrupts are off, so that nothing else fills this scratch meanwhile. */
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(on_joined, struct cgroup *group, const char *path, struct task_struct *task, bool whole)
+{
+	if (!attach_group || !is_beneath(group))
+		return 0;
+	if (follow_existing(task)) {
+		fill_existing(begin_in(&interrupt_scratches, EVENT_EXISTING, task), task);
+		__sync_fetch_and_add(&joined, 1);
+	}
+	return 0;
+}
+
+/* A process is begun inside the group by one that is outside of it (CLONE_INTO_CGROUP). */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_begun_inside, struct task_struct *parent, struct task_struct *child)
+{
+	if (!attach_group || state_of(parent) || !in_group(child))
+		return 0;
+	if (follow_existing(child))
+		fill_existing(begin_in(&scratches, EVENT_EXISTING, child), child);
 	return 0;
 }

@@ -303,6 +303,11 @@ static __noinline int record_object(struct thread_state *own, const struct call 
 		e->mode = argument(own, call->mode);
 		e->facts |= FACT_MODE;
 	}
+	/* Which request of an ioctl it was. */
+	if (call->action == CONTROL) {
+		e->flags = (__u32)own->args[1];
+		e->facts |= FACT_FLAGS;
+	}
 	submit(s);
 	return 0;
 }

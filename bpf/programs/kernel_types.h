@@ -299,6 +299,15 @@ struct unix_sock {
 	struct sock *peer;
 };
 
+struct sockaddr_vm {
+	unsigned int svm_port;
+	unsigned int svm_cid;
+};
+
+struct vsock_sock {
+	struct sockaddr_vm remote_addr;
+};
+
 struct bpf_iter_meta;
 
 struct bpf_iter__task {

@@ -107,7 +107,7 @@ static __noinline int record_packet(struct __sk_buff *skb, struct segment *segme
 		return 0;
 	bool answer = segment->source_port == PORT_DNS;
 	__u32 kind = answer ? EVENT_DNS : EVENT_TLS_NAME;
-	if (!has_room(kind))
+	if (!has_room(kind, 0))
 		return 0;
 	/* Straight into the ring: what is filled for a system call may be what this packet interrupts. */
 	struct packet *packet = bpf_ringbuf_reserve(&ring, sizeof(*packet), 0);

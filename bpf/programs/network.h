@@ -111,9 +111,12 @@ static __noinline int record_socket(struct thread_state *own, const struct call 
 	bool accepts = call->kind == EVENT_ACCEPT, connects = call->kind == EVENT_CONNECT;
 	if (accepts && ret < 0)
 		return 0;
-	struct sock *sk = sock_of(accepts ? file_of(task, (int)ret) : (struct file *)own->file);
+	struct file *file = accepts ? file_of(task, (int)ret) : (struct file *)own->file;
+	struct sock *sk = sock_of(file);
 	if (sk && (accepts || connects))
 		own_connection(task, sk, accepts);
+	if (sk && accepts && BPF_CORE_READ(sk, __sk_common.skc_family) == AF_VSOCK)
+		note_accepted(task, file);
 	if (connects)
 		own_socket(task, sk);
 	struct scratch *s = begin(call->kind, task);
@@ -335,6 +338,9 @@ int BPF_PROG(on_tcp_state, struct sock *sk, int from, int to)
 			e->kind = EVENT_CLOSE;
 			name_actor(e, &connection->actor);
 			append_socket(s, sk, true);
+			/* By now the kernel may have given the port back. */
+			if (!e->local_port)
+				e->local_port = connection->local_port;
 			e->facts |= FACT_BYTES;
 			e->flags = connection->accepted;
 			e->facts |= FACT_FLAGS;

@@ -8,6 +8,9 @@
 #define CPUS_MAX 1024
 #define RING_BYTES (64 * 1024 * 1024)
 
+/* O_WRONLY, O_RDWR, O_CREAT, O_TRUNC: flags of an open that can change something. */
+#define OPEN_CHANGES (01 | 02 | 0100 | 01000)
+
 #define ADDRESS_MAX 128
 
 /* An address as the call gives it: copied first, so that what is parsed is what is compared later. */
@@ -63,7 +66,7 @@ struct {
 /* A followed thread. It is inherited at fork inside the kernel, so nothing is missed between fork and user space. */
 #define THREAD_SEED 1u	   /* the recorder itself: its children are followed, it is not */
 #define THREAD_QUIET 2u	   /* forked by the recorder, its program not yet executed */
-#define THREAD_EXISTING 4u /* began before the capture */
+#define THREAD_EXISTING 4u /* began before it was followed */
 
 struct thread_state {
 	__u32 flags;
@@ -74,7 +77,9 @@ struct thread_state {
 	__u32 fsuid;
 	__u64 capabilities;
 	__u64 args[6];
-	__u64 file; /* of a call's descriptor at its start: what the kernel uses, whatever becomes of the descriptor */
+	/* Of a call's descriptors at its start: what the kernel uses, whatever becomes of the descriptors. The second
+	 * one is what a call copies to. */
+	__u64 file, file2;
 	/* Of a thread group's leader only. */
 	__u32 epoch; /* counts what the process told the recorder: no fold or use reaches across */
 	__u32 uses;  /* its entries in the map of uses */
@@ -225,14 +230,16 @@ static __always_inline struct scratch *begin(enum event_kind kind, struct task_s
 }
 
 /*
- * How much of the ring an event of this kind may fill. What a program does by the million must leave room for what it
- * does once: the last quarter is closed to opens, packets and their like, the last eighth to processes as well.
+ * How much of the ring an event may fill. What a program does by the million must leave room for what it does once: the
+ * last quarter is closed to opens for reading, packets and their like, the last eighth to processes and to opens that
+ * can change something as well.
  */
-static __always_inline __u64 allowance(__u32 kind)
+static __always_inline __u64 allowance(__u32 kind, __u64 flags)
 {
 	__u64 all = ring_bytes;
 	switch (kind) {
 	case EVENT_OPEN:
+		return all - all / (flags & OPEN_CHANGES ? 8 : 4);
 	case EVENT_CLOSE:
 	case EVENT_MMAP_EXEC:
 	case EVENT_DNS:
@@ -250,9 +257,9 @@ static __always_inline __u64 allowance(__u32 kind)
 }
 
 /* Whether the ring has room for an event of this kind; where it has none, the loss is counted. */
-static __always_inline bool has_room(__u32 kind)
+static __always_inline bool has_room(__u32 kind, __u64 flags)
 {
-	__u64 allowed = allowance(kind);
+	__u64 allowed = allowance(kind, flags);
 	if (allowed == ring_bytes || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) <= allowed)
 		return true;
 	count_lost(LOSS_RESERVE, kind);
@@ -270,7 +277,7 @@ static __always_inline void put(struct event *e, __u64 bytes)
 			return;
 		e->cpu_seq = __sync_fetch_and_add(sequence, 1);
 	}
-	if (has_room(e->kind) && bpf_ringbuf_output(&ring, e, bytes, 0))
+	if (has_room(e->kind, e->flags) && bpf_ringbuf_output(&ring, e, bytes, 0))
 		count_lost(LOSS_RING_FULL, e->kind);
 }
 

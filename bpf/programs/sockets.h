@@ -8,6 +8,7 @@
 #define AF_NETLINK 16
 #define AF_PACKET 17
 #define AF_VSOCK 40
+#define VMADDR_CID_ANY (~0u)
 #define SOCK_STREAM 1
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
@@ -58,6 +59,17 @@ static __always_inline bool leads_to_recorder(struct sock *sk)
 	       number_of(BPF_CORE_READ(sk, sk_peer_pid)) == recorder;
 }
 
+/* A kernel that has vsock as a module describes it once that is loaded. */
+static __always_inline void append_vsock_peer(struct event *e, struct vsock_sock *socket)
+{
+	__u32 machine = BPF_CORE_READ(socket, remote_addr.svm_cid);
+	if (machine == VMADDR_CID_ANY)
+		return;
+	__builtin_memcpy(e->remote_addr, &machine, sizeof(machine));
+	e->vsock_port = BPF_CORE_READ(socket, remote_addr.svm_port);
+	e->facts |= FACT_ADDRESS | FACT_ADDRESS_KERNEL;
+}
+
 /* What the kernel's own socket says: family, type, both ends. */
 static __noinline int append_socket(struct scratch *s, struct sock *sk, int peer_of_unix)
 {
@@ -86,6 +98,8 @@ static __noinline int append_socket(struct scratch *s, struct sock *sk, int peer
 			e->facts |= FACT_TARGET;
 		return 0;
 	} else {
+		if (e->family == AF_VSOCK && bpf_core_type_exists(struct vsock_sock))
+			append_vsock_peer(e, (struct vsock_sock *)sk);
 		return 0;
 	}
 	e->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);

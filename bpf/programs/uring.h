@@ -225,6 +225,14 @@ static __always_inline int on_request(struct io_kiocb *request)
 	case OP_SENDMSG:
 	case OP_SENDMSG_ZC:
 		return record_sent_to(request);
+	case OP_CLOSE: {
+		/* What is about to be closed is there only now. */
+		struct io_close *close = command;
+		struct file *closed = file_of(task, BPF_CORE_READ(close, fd));
+		if (closed)
+			end_use(task, closed);
+		return 0;
+	}
 	case OP_FALLOCATE:
 		s = begin(EVENT_TRUNCATE, task);
 		break;

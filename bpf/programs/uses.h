@@ -9,8 +9,8 @@
 /* Descriptors of a process that are looked at when it ends. */
 #define DESCRIPTORS_MAX 65536
 
-/* Which side had made a connection. */
-enum { SEEN, MADE_HERE, MADE_THERE };
+/* Which side had made a connection. ACCEPTED was seen, the others are told by the connection's port. */
+enum { SEEN, MADE_HERE, MADE_THERE, ACCEPTED };
 
 struct use_key {
 	__u64 file;
@@ -63,10 +63,11 @@ static __noinline int fill_use(struct scratch *s, struct file_use *use, struct f
 	if (use->several_threads)
 		e->facts |= FACT_SEVERAL_THREADS;
 	/* A port that was bound is a listener's, or that of a program which bound it and then connected. */
-	if (use->made == MADE_THERE) {
+	if (use->made == MADE_THERE)
+		e->errors |= ERROR_DIRECTION;
+	if (use->made == MADE_THERE || use->made == ACCEPTED) {
 		e->flags = 1;
 		e->facts |= FACT_FLAGS;
-		e->errors |= ERROR_DIRECTION;
 	}
 	submit_many(s, use->calls);
 	return 0;
@@ -124,6 +125,19 @@ static __noinline int count_bytes(struct task_struct *task, struct file *file, _
 	__sync_fetch_and_add(&use->calls, 1);
 	if (use->tid != tid)
 		use->several_threads = 1;
+	return 0;
+}
+
+/* Of a connection that counts its bytes here and not itself. */
+static __noinline int note_accepted(struct task_struct *task, struct file *file)
+{
+	if (!task || !file)
+		return 0;
+	count_bytes(task, file, 0, 0);
+	struct use_key key = { .file = (__u64)file, .pid = task->tgid, .zero = 0 };
+	struct file_use *use = bpf_map_lookup_elem(&uses, &key);
+	if (use)
+		use->made = ACCEPTED;
 	return 0;
 }
 

@@ -43,7 +43,7 @@ const fn object(name: &'static str, hook: &'static str, function: &'static str) 
 }
 
 /// All of them. Those without `needs` are loaded on every kernel, or none is.
-pub(crate) const PROGRAMS: [Program; 32] = [
+pub(crate) const PROGRAMS: [Program; 34] = [
     tracepoint("on_fork", "tp_btf/sched_process_fork"),
     tracepoint("on_exec", "tp_btf/sched_process_exec"),
     tracepoint("on_exit", "tp_btf/sched_process_exit"),
@@ -51,6 +51,8 @@ pub(crate) const PROGRAMS: [Program; 32] = [
     tracepoint("on_sys_exit", "tp_btf/sys_exit"),
     tracepoint("on_signal", "tp_btf/signal_generate"),
     tracepoint("on_tcp_state", "tp_btf/inet_sock_set_state"),
+    tracepoint("on_joined", "tp_btf/cgroup_attach_task"),
+    tracepoint("on_begun_inside", "tp_btf/sched_process_fork"),
     Program {
         needs: Needs::Type("btf_trace_io_uring_submit_req"),
         ..tracepoint("on_uring_request", "tp_btf/io_uring_submit_req")

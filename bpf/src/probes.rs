@@ -320,19 +320,35 @@ impl Probes {
                 Existing::ControlGroup(id) => data.attach_group = id,
             }
         }
-        let found = |probes: &Probes| {
-            let data = probes.skeleton.maps.bss_data.as_ref();
-            // SAFETY: as in live.
-            data.map_or(0, |data| unsafe { std::ptr::read_volatile(&raw const data.attached) })
-        };
         for _ in 0..WALKS {
-            let before = found(self);
+            let before = self.attached();
             self.walk(self.skeleton.links.attach_tasks.as_ref())?;
-            if found(self) == before {
+            if self.attached() == before {
                 break;
             }
         }
-        Ok(found(self))
+        Ok(self.attached())
+    }
+
+    fn attached(&self) -> u64 {
+        let data = self.skeleton.maps.bss_data.as_ref();
+        // SAFETY: as in live.
+        data.map_or(0, |data| unsafe { std::ptr::read_volatile(&raw const data.attached) })
+    }
+
+    /// Processes that were put into the followed control group, in all.
+    pub fn joined(&self) -> u64 {
+        let data = self.skeleton.maps.bss_data.as_ref();
+        // SAFETY: as in live.
+        data.map_or(0, |data| unsafe { std::ptr::read_volatile(&raw const data.joined) })
+    }
+
+    /// Finds the other threads of processes that were put into the followed control group.
+    ///
+    /// # Errors
+    /// When the kernel refuses to run the iterator.
+    pub fn follow_joined(&self) -> Result<(), ProbeError> {
+        self.walk(self.skeleton.links.attach_tasks.as_ref())
     }
 
     /// Makes the kernel send the repeats that threads which have fallen idle still hold back.

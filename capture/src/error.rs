@@ -161,6 +161,12 @@ impl Error {
         text
     }
 
+    /// Whether a place refuses to be written to, where another one may not.
+    pub fn is_refusal(&self) -> bool {
+        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        matches!(self, Error::Write { source, .. } if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem))
+    }
+
     /// The exit status: a shell's 127 or 126 for a command that does not start, else 2.
     pub fn exit_status(&self) -> u8 {
         match self {

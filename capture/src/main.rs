@@ -21,6 +21,7 @@ mod requests;
 mod rescue;
 mod rights;
 mod run;
+mod safe;
 mod segments;
 mod tables;
 
@@ -28,6 +29,8 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Without colours, whatever is left of control characters in a message is not this program's.
+    let _ = miette::set_hook(Box::new(|_| Box::new(miette::MietteHandlerOpts::new().color(false).build())));
     let outcome = match cli::Cli::parse().command {
         cli::Command::Run(arguments) => run::run(&arguments),
         cli::Command::Attach(arguments) => attach::attach(&arguments),
@@ -40,7 +43,7 @@ fn main() -> ExitCode {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             let status = error.exit_status();
-            eprintln!("{:?}", miette::Report::new(error));
+            eprintln!("{}", safe::printable(&format!("{:?}", miette::Report::new(error))));
             ExitCode::from(status)
         }
     }

@@ -11,6 +11,7 @@ use crate::names::Names;
 use crate::receiver::Receiver;
 use crate::requests::Requests;
 use crate::rights;
+use crate::safe;
 use crate::segments::{PERIOD, Segments};
 use crate::tables::Table;
 use argus_bpf::{Probes, Record, decode};
@@ -54,10 +55,20 @@ extern "C" fn note_signal(signal: i32) {
     ASKED_TO_END.store(signal, Ordering::Release);
 }
 
+extern "C" fn note_nothing(_: i32) {}
+
 pub fn watch_signals() -> Result<()> {
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        let action = SigAction::new(SigHandler::Handler(note_signal), SaFlags::SA_RESTART, SigSet::empty());
-        // SAFETY: the handler only stores to an atomic.
+    // The limit on a file's size is to make a write fail, which is told of, and not to kill. Handled and not ignored, since
+    // what is ignored here would be ignored by the command too.
+    let handlers = [
+        (Signal::SIGINT, note_signal as extern "C" fn(i32)),
+        (Signal::SIGTERM, note_signal),
+        (Signal::SIGHUP, note_signal),
+        (Signal::SIGXFSZ, note_nothing),
+    ];
+    for (signal, handler) in handlers {
+        let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
+        // SAFETY: a handler only stores to an atomic, or does nothing.
         unsafe { sigaction(signal, &action) }
             .map_err(|error| Error::System { doing: "watching for signals", source: error.into() })?;
     }
@@ -176,8 +187,11 @@ impl Recorder {
         }
         self.case.manifest.losses = self.losses(probes, pair.boot_ns);
         let mut outcome = self.segments.write(&mut self.case, last);
-        if outcome.is_err() && !self.case.is_whole() {
-            self.guard();
+        if let Err(error) = &outcome
+            && self.stuck.is_none()
+            && (error.is_refusal() || !self.case.is_whole())
+        {
+            self.put_back(error.is_refusal());
             outcome = self.segments.write(&mut self.case, last);
         }
         match outcome {
@@ -193,11 +207,15 @@ impl Recorder {
 
     /// Looks whether the case is still there, and puts back what is not.
     fn guard(&mut self) {
-        if self.stuck.is_some() || self.case.is_whole() {
-            return;
+        if self.stuck.is_none() && !self.case.is_whole() {
+            self.put_back(false);
         }
+    }
+
+    /// `refused`: the folder is there, but does not let this program write into it any more.
+    fn put_back(&mut self, refused: bool) {
         let now = clock::boot_ns();
-        match self.case.restore(now) {
+        match self.case.restore(now, refused) {
             Ok(Some(restored)) => {
                 tell(&restored.message);
                 if let Some(journal) = restored.journal {
@@ -217,7 +235,7 @@ impl Recorder {
         }
         let (since, _) = self.stuck.get_or_insert((now, why.clone()));
         let reason = format!("the case could not be written any more: {why}");
-        self.case.manifest.end = Some(End { clean: false, reason, exit_code: None, boot_ns: *since });
+        self.case.manifest.end = Some(End { clean: false, went_on: false, reason, exit_code: None, boot_ns: *since });
         // If not even this can be written, the manifest of before stands.
         let _ = self.case.write_manifest();
     }
@@ -225,7 +243,7 @@ impl Recorder {
 
 /// A message for people; a terminal that is gone is no error.
 pub fn tell(message: &str) {
-    let _ = writeln!(std::io::stderr(), "argus-capture: {message}");
+    let _ = writeln!(std::io::stderr(), "argus-capture: {}", safe::printable(message));
 }
 
 /// What a capture is asked to write, and about whom.
@@ -327,6 +345,7 @@ pub fn record(
     identity: &Identity,
     mut followed: Followed,
 ) -> Result<u8> {
+    rights::lift_limits();
     rights::keep_only(&needed(&followed, identity, &case))?;
     let mut recorder = Recorder {
         case,
@@ -344,6 +363,7 @@ pub fn record(
     let mut swept = Instant::now();
     let mut hung_up = false;
     let mut gone_since: Option<Instant> = None;
+    let mut joined = 0;
     let reason = loop {
         // Read before the ring is: whoever sees nothing alive has every event already in the ring.
         let live = probes.live();
@@ -355,6 +375,10 @@ pub fn record(
             taken += 1;
             recorder.take(bytes);
         })?;
+        if joined != probes.joined() {
+            joined = probes.joined();
+            probes.follow_joined()?;
+        }
         if swept.elapsed() >= SWEEP {
             probes.sweep()?;
             recorder.guard();
@@ -396,7 +420,13 @@ pub fn record(
     };
     let exit_code = status.map(|status| status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)));
     finish(recorder, &probes, identity, reason, exit_code)?;
-    Ok(exit_code.and_then(|code| u8::try_from(code).ok()).unwrap_or(0))
+    let passed_on = match (exit_code, &followed) {
+        (Some(code), _) => code,
+        // Asked to end before the command did, whose status nobody knows.
+        (None, Followed::Command(..)) => 128 + ASKED_TO_END.load(Ordering::Acquire),
+        (None, Followed::Existing(_)) => 0,
+    };
+    Ok(u8::try_from(passed_on).unwrap_or(u8::MAX))
 }
 
 fn finish(
@@ -422,13 +452,14 @@ fn finish(
         recorder.cannot_write(end.boot_ns, &error);
     }
     // What goes on unrecorded can make any "it did not" untrue.
-    let cut_short = reason == ASKED && probes.live() > 0;
+    let went_on = reason == ASKED && probes.live() > 0;
+    let reason = if went_on { format!("{reason}, while processes of the subtree went on") } else { reason.to_owned() };
     let (clean, reason) = match &recorder.stuck {
         Some((_, why)) => (false, format!("{reason}; before that, the case could not be written: {why}")),
-        None if cut_short => (false, format!("{reason}, while processes of the subtree went on")),
-        None => (true, reason.to_owned()),
+        // Who attaches to an agent says when to stop; a command is recorded to its end.
+        None => (!went_on || recorder.case.manifest.mode == "attach", reason),
     };
-    recorder.case.manifest.end = Some(End { clean, reason, exit_code, boot_ns: end.boot_ns });
+    recorder.case.manifest.end = Some(End { clean, went_on, reason, exit_code, boot_ns: end.boot_ns });
     recorder.case.free_reserve();
     let mut case = recorder.case;
     if let Err(error) = case.write_manifest().and_then(|()| case.seal()) {

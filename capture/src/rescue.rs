@@ -5,6 +5,7 @@ use crate::case::{CaseFolder, claim};
 use crate::error::Result;
 use argus_schemas::CaseLayout;
 use argus_schemas::manifest::Disturbance;
+use nix::unistd::geteuid;
 use std::fs::{self, File, Metadata};
 use std::io::Seek;
 use std::os::unix::fs::MetadataExt;
@@ -35,9 +36,17 @@ fn leads_to(path: &Path, file: &File) -> bool {
 }
 
 impl CaseFolder {
-    /// Whether the folder and everything in it still lie where they were put.
+    /// Whether the folder and everything in it still lie where they were put, and the folder is still one's own.
     pub fn is_whole(&self) -> bool {
-        leads_to(&self.path, &self.folder) && self.taken().is_empty() && self.layout.manifest().exists()
+        leads_to(&self.path, &self.folder)
+            && self.is_own()
+            && self.taken().is_empty()
+            && self.layout.manifest().exists()
+    }
+
+    /// Whether the folder was not given to another user, nor made unusable by its permissions.
+    fn is_own(&self) -> bool {
+        self.folder.metadata().is_ok_and(|meta| meta.uid() == geteuid().as_raw() && meta.mode() & 0o700 == 0o700)
     }
 
     /// What the folder no longer holds.
@@ -46,15 +55,19 @@ impl CaseFolder {
         self.kept.iter().filter(|entry| gone(*entry)).map(|(name, _)| name.clone()).collect()
     }
 
-    /// Puts back what is missing, and enters it into the manifest. `None`: it was put back too often already.
-    pub fn restore(&mut self, boot_ns: u64) -> Result<Option<Restored>> {
+    /// Puts back what is missing, and enters it into the manifest. `None`: it was put back too often already. With
+    /// `refused`, the folder does not let itself be written into any more, and the case goes on in another one.
+    pub fn restore(&mut self, boot_ns: u64, refused: bool) -> Result<Option<Restored>> {
         if self.manifest.disturbances.len() >= MOST {
             return Ok(None);
         }
-        let found = if leads_to(&self.path, &self.folder) {
+        let there = leads_to(&self.path, &self.folder);
+        let found = if there && self.is_own() && !refused {
             "files of the case were removed".to_owned()
         } else {
             let what = match (fs::symlink_metadata(&self.path), self.folder.metadata().map(|held| held.nlink())) {
+                _ if there && !self.is_own() => "the case was given to another user, or its permissions taken away",
+                _ if there => "the case was made unwritable",
                 (Ok(_), _) => "something else lies where the case was",
                 (Err(_), Ok(0)) => "the case was removed",
                 (Err(_), _) => "the case was moved away or unmounted",
@@ -128,7 +141,7 @@ mod tests {
         disturb(&around);
         assert_eq!(case.is_whole(), expected.is_none());
         if let Some(expected) = expected {
-            let restored = case.restore(7).unwrap().unwrap();
+            let restored = case.restore(7, false).unwrap().unwrap();
             assert!(restored.message.starts_with(expected), "{}", restored.message);
             assert!(case.is_whole());
             assert_eq!(case.manifest.disturbances.len(), 1);

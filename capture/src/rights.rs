@@ -3,6 +3,16 @@
 
 use crate::error::{Error, Result};
 use caps::{CapSet, Capability, CapsHashSet};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
+
+/// Lifts the limits that would keep a case from being written, as far as this user may: after the command has started,
+/// which keeps those that it was given.
+pub fn lift_limits() {
+    let _ = setrlimit(Resource::RLIMIT_FSIZE, RLIM_INFINITY, RLIM_INFINITY);
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
+}
 
 /// Gives up every capability of the calling thread but these, for good, and the gain of any by executing a program.
 pub fn keep_only(capabilities: &[Capability]) -> Result<()> {

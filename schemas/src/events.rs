@@ -26,7 +26,7 @@ pub enum Kind {
     Mkdir = 9,
     /// A directory was removed.
     Rmdir = 10,
-    /// A file was cut or extended by name.
+    /// A file was cut or extended; `flags` is the request of an ioctl that shares content between files.
     Truncate = 11,
     /// Permission bits were changed.
     Chmod = 12,
@@ -85,7 +85,7 @@ pub enum Kind {
     Dns = 37,
     /// A client named the server (`host`) in the first packet of TLS.
     TlsName = 38,
-    /// A process that began before the capture; its parent is `target_pid`.
+    /// A process that began before the capture followed it; its parent is `target_pid`.
     Existing = 39,
     /// The kernel was asked for something of eBPF, with which it can be watched and changed; `flags` is the command.
     Bpf = 40,

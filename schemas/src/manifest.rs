@@ -202,6 +202,9 @@ pub struct FileEntry {
 pub struct End {
     /// Whether everything was written.
     pub clean: bool,
+    /// Whether processes that it followed went on, unrecorded.
+    #[serde(default)]
+    pub went_on: bool,
     /// Why it ended, in words.
     pub reason: String,
     /// The command's exit code, or 128 + signal.

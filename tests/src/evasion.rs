@@ -113,6 +113,7 @@ pub const WAYS: &[Way] = &[
     ("race_address", race_address),
     ("old_calls", old_calls),
     ("contents", contents),
+    ("copying", copying),
     ("paths", paths),
     ("overlay", overlay),
     ("large", large),
@@ -218,6 +219,8 @@ fn rare_requests(seen: &Seen) {
     seen.effect(Facet::Write, "{}/ring-holed", Some("length set"));
     assert_eq!(seen.written("ring-spliced"), 7);
     assert_eq!(seen.written("ring-kept"), 6, "of a file that only the ring still held");
+    let closed = seen.path("ring-closed");
+    seen.event(Kind::Close, |event| event.path.as_ref() == Some(&closed) && event.bytes_out == Some(8));
 }
 
 /// How often each address was sent to and connected to is known by who received it.
@@ -267,6 +270,23 @@ fn contents(seen: &Seen) {
         let tried = seen.event(kind, |event| event.path.as_ref() == Some(&path));
         assert!(tried.ret.is_some() && tried.path_from == Some("kernel"), "{tried:#?}");
     }
+}
+
+/// What was copied is of both files, and of no other one.
+fn copying(seen: &Seen) {
+    assert_eq!(seen.report.case.lost, 0, "{:?}", seen.report.limits);
+    for (name, bytes) in [("sent-to", 10), ("spliced-to", 40), ("copied-to", 50)] {
+        assert_eq!(seen.written(name), bytes, "{name}");
+    }
+    let made: u64 = seen.said.parse().expect("a number");
+    let (from, idle) = (seen.path("copied-from"), seen.path("standard-input"));
+    seen.event(Kind::Close, |event| {
+        event.path.as_ref() == Some(&from) && (event.bytes_in, event.bytes_out) == (Some(150), Some(made))
+    });
+    assert!(seen.of_kind(Kind::Close).all(|event| event.path.as_ref() != Some(&idle)), "{:#?}", seen.events);
+    let peer = seen.effect(Facet::Connect, &format!("127.0.0.1:{}", seen.port), Some("udp"));
+    assert_eq!(peer.bytes_out, Some(20), "{peer:#?}");
+    seen.event(Kind::Close, |event| event.family.as_deref() == Some("unix") && event.bytes_out == Some(30));
 }
 
 /// One file under many names: each is one that the kernel resolved, and its device and inode say which file it was.
@@ -385,7 +405,8 @@ fn families(seen: &Seen) {
             "netlink" => assert!(sent("netlink", "0/0").is_some_and(|bytes| bytes > 16)),
             "vsock" => {
                 seen.event(Kind::Connect, |event| event.remote_addr.as_deref() == Some("1:7070"));
-                seen.effect(Facet::Connect, "vsock:1:7070", Some("stream"));
+                let effect = seen.effect(Facet::Connect, "vsock:1:7070", Some("stream"));
+                assert_eq!((effect.bytes_out, effect.bytes_in), (Some(5), Some(3)), "{effect:#?}");
             }
             other => panic!("{other} is not looked for"),
         }

@@ -83,7 +83,7 @@ fn check(report: &Report, root: &Path) {
     assert_eq!(owners(report, root), expected);
     assert!(report.case.clean && report.case.lost == 0, "{:?}", report.case);
     let reasons: Vec<_> = report.unowned.iter().filter_map(|group| group.reason.as_deref()).collect();
-    assert!(reasons.contains(&"its process began before the capture"), "{reasons:?}");
+    assert!(reasons.contains(&"its process began before the capture followed it"), "{reasons:?}");
     // The test itself runs beside the agent, and is nobody's.
     let own = std::env::current_exe().expect("a test knows its path").to_string_lossy().into_owned();
     assert!(all_effects(report).all(|effect| effect.object != own));
@@ -152,6 +152,79 @@ fn a_control_group_and_what_is_beneath_it() {
     let path = group.0.to_string_lossy().into_owned();
     let report = attach(&scratch, &["--cgroup", &path], &mut agent);
     check(&report, scratch.path());
+}
+
+/// A program with a thread: says that it is ready, and when it is told to go, its thread and a child of it make files.
+const LATE: &str = r"
+import subprocess, sys, threading, time
+told = threading.Event()
+def work():
+    told.wait()
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        open(sys.argv[1] + '/by-thread', 'w').close()
+thread = threading.Thread(target=work)
+thread.start()
+print('ready', flush=True)
+sys.stdin.readline()
+told.set()
+open(sys.argv[1] + '/by-itself', 'w').close()
+subprocess.run(['sh', '-c', ': >' + sys.argv[1] + '/by-child'], check=True)
+thread.join()
+";
+
+#[test]
+fn who_joins_the_group_later_is_followed_and_an_asked_for_end_is_a_clean_one() {
+    let what = "attach --cgroup, and who joins later";
+    if !ready(what) {
+        return;
+    }
+    let _alone = one_at_a_time();
+    let scratch = Scratch::new("attach");
+    let Some(group) = Group::new() else {
+        return skip(what, "no control group of version 2 can be made here");
+    };
+    let waiting = |program: &[&str]| {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.spawn().expect("it can be started")
+    };
+    let join = |child: &Child| {
+        fs::write(group.0.join("beneath/cgroup.procs"), child.id().to_string()).expect("a process can be moved");
+    };
+    let mut first = waiting(&["cat"]);
+    join(&first);
+    let mut late = waiting(&["python3", "-c", LATE, &scratch.path().to_string_lossy()]);
+    let mut line = String::new();
+    let mut said_by_late = BufReader::new(late.stdout.take().expect("it is piped"));
+    said_by_late.read_line(&mut line).expect("it says something");
+
+    let case = scratch.join("joined.argus");
+    let mut capture = as_root(program("argus-capture"))
+        .args(["attach".as_ref(), "-o".as_ref(), case.as_os_str(), "--cgroup".as_ref(), group.0.as_os_str()])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the capture starts");
+    let mut said = String::new();
+    let mut lines = BufReader::new(capture.stderr.take().expect("it is piped"));
+    lines.read_line(&mut said).expect("it says something");
+    join(&late);
+    late.stdin.take().expect("it is piped").write_all(b"go\n").expect("it reads");
+    assert!(late.wait().expect("it ends").success());
+    // The recorder is root's where it had to be, and so is the signal.
+    let asked = argus_tests::run(as_root("kill").args(["-INT", &capture.id().to_string()]));
+    assert!(asked.status.success(), "{}", shown(&asked));
+    std::io::read_to_string(lines).expect("it goes on to speak");
+    assert!(capture.wait().expect("it ends").success());
+    drop(first.stdin.take());
+    first.wait().expect("it ends with its input");
+
+    let report = report(&case);
+    assert!(report.case.clean && report.case.ended.contains("went on"), "{:?}", report.case);
+    for name in ["by-itself", "by-child", "by-thread"] {
+        let path = scratch.join(name).to_string_lossy().into_owned();
+        assert!(all_effects(&report).any(|one| one.facet == Facet::Write && one.object == path), "{name}");
+    }
 }
 
 #[test]

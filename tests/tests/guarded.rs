@@ -30,18 +30,20 @@ fn made(report: &Report, path: &str) -> bool {
     all_effects(report).any(|effect| effect.facet == Facet::Write && effect.object == path && effect.outcome == "ok")
 }
 
-/// An agent does `$1` to the case at `$2` and works on, once at once and once after the case is back; what lies at
-/// `place` in the end tells of it all.
+/// An agent does `attack` to the case, its `$1`, and works on, once at once and once after the case is back, beside the
+/// old one or in its place; what lies there in the end tells of it all.
 #[track_caller]
-fn check(scratch: &Scratch, case: &Path, attack: &str, place: &Path, found: &str) {
+fn check(scratch: &Scratch, case: &Path, attack: &str, found: &str) {
     let (before, after, later) = (scratch.join("before"), scratch.join("after"), scratch.join("later"));
     let script = format!(
-        r#": >"$2"; {attack}; : >"$3"; while ! [ -e "$5" ]; do :; done; until grep -q went_on_at "$5"; do :; done; : >"$4""#
+        r#": >"$2"; {attack}; : >"$3"; until cat "${{1%.argus}}"*/manifest.json 2>/dev/null | grep -q went_on_at; do :; done; : >"$4""#
     );
-    let manifest = text(&place.join("manifest.json"));
     let [case_text, before, after, later] = [case, &before, &after, &later].map(text);
-    let output = capture(case, &[], &[], &["sh", "-c", &script, "sh", &case_text, &before, &after, &later, &manifest]);
+    let output = capture(case, &[], &[], &["sh", "-c", &script, "sh", &case_text, &before, &after, &later]);
     assert!(output.status.success(), "{}", shown(&output));
+    let beside = fs::read_dir(case.parent().expect("it lies in a folder")).expect("it is there").flatten();
+    let mut beside = beside.map(|entry| entry.path()).filter(|path| text(path).contains("g.rescued-"));
+    let place = &beside.next().unwrap_or_else(|| case.to_owned());
     let report = report(place);
     for path in [&before, &after, &later] {
         assert!(made(&report, path), "{path} is not in the record after {attack}");
@@ -70,7 +72,24 @@ fn a_case_that_is_taken_away_is_put_back() {
     ] {
         let scratch = Scratch::new("guarded");
         let case = scratch.join("g.argus");
-        check(&scratch, &case, attack, &case, found);
+        check(&scratch, &case, attack, found);
+    }
+}
+
+/// Without the right to write where every user may, a recorder goes on beside what is not its own any more.
+#[test]
+fn a_case_that_is_given_away_is_left_there() {
+    if !ready("giving the case away") {
+        return;
+    }
+    let _alone = one_at_a_time();
+    for (attack, found) in [
+        (r#"chown 65534 "$1""#, "given to another user"),
+        (r#"chmod 0 "$1""#, "its permissions taken away"),
+        (r#"chown 65534 "$1/events""#, "made unwritable"),
+    ] {
+        let scratch = Scratch::new("given");
+        check(&scratch, &scratch.join("g.argus"), attack, found);
     }
 }
 
@@ -90,7 +109,7 @@ fn a_case_that_is_unmounted_is_put_back() {
     let case = disk.join("g.argus");
     // In use, it can only be unmounted lazily; the first try is an attempt all the same.
     let attack = r#"umount "${1%/*}" 2>/dev/null; umount -l "${1%/*}""#;
-    check(&scratch, &case, attack, &case, "unmounted");
+    check(&scratch, &case, attack, "unmounted");
 }
 
 #[test]

@@ -174,7 +174,7 @@ impl Walker<'_> {
             // it was started.
             let first = self.forest.forked_by(process.key).is_none();
             let speaks = first && !claims.of_process(process.key).is_empty();
-            let unknown = Ownership::unknown("its process began before the capture");
+            let unknown = Ownership::unknown("its process began before the capture followed it");
             let ownership = if speaks { Ownership::agent(None) } else { unknown };
             return State { ownership, source: None, forker: None };
         }

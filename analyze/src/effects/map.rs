@@ -11,6 +11,9 @@ const ACCESS_MODE: u64 = 0o3;
 const TRUNCATE: u64 = 0o1000;
 /// Names the file without opening its content.
 const PATH_ONLY: u64 = 0o10_000_000;
+/// Requests of ioctl(2) that let two files share their content (linux/fs.h).
+const FILE_CLONE: u64 = 0x4004_9409;
+const FILE_CLONE_RANGE: u64 = 0x4020_940d;
 /// The flag bits that decide between read and write; the rest is dropped before grouping, so that two opens that
 /// differ only in `O_CLOEXEC` are one effect. `O_DIRECTORY` is not needed: a directory cannot be opened for writing,
 /// and its bit is another one on arm64.
@@ -99,7 +102,11 @@ pub fn fact(raw: &Raw) -> Option<Fact> {
             on_path(Facet::Write, path(), Some(format!("symbolic link to {}", raw.path2.as_deref().unwrap_or(UNREAD))))
         }
         Kind::Mkdir => on_path(Facet::Write, path(), Some("directory made".to_owned())),
-        Kind::Truncate => on_path(Facet::Write, path(), Some("length set".to_owned())),
+        Kind::Truncate => {
+            let shared = [FILE_CLONE, FILE_CLONE_RANGE].contains(&raw.flags);
+            let detail = if shared { "content shared from another file" } else { "length set" };
+            on_path(Facet::Write, path(), Some(detail.to_owned()))
+        }
         Kind::Chmod => on_path(Facet::Permission, path(), raw.mode.map(|mode| format!("mode {:o}", mode & 0o7777))),
         Kind::Chown => on_path(Facet::Permission, path(), Some("owner".to_owned())),
         Kind::Connect | Kind::Send => peer(raw),
@@ -377,6 +384,8 @@ mod tests {
         check(&on(Kind::Symlink), "write /w/a ok [symbolic link to /w/b]");
         check(&on(Kind::Mkdir), "write /w/a ok [directory made]");
         check(&on(Kind::Truncate), "write /w/a ok [length set]");
+        let clone = Raw { flags: FILE_CLONE, ..on(Kind::Truncate) };
+        check(&clone, "write /w/a ok [content shared from another file]");
         check(&Raw { mode: Some(0o100_755), ..on(Kind::Chmod) }, "permission /w/a ok [mode 755]");
         check(&on(Kind::Chown), "permission /w/a ok [owner]");
     }

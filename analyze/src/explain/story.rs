@@ -135,7 +135,7 @@ impl Story<'_> {
 
     fn began(&self, process: &Process, forked: Option<(&Process, Fork)>) -> String {
         match (process.origin, forked) {
-            (Origin::Existing, _) => "ran before the capture began".to_owned(),
+            (Origin::Existing, _) => "ran before the capture followed it".to_owned(),
             (Origin::Root, _) => "is the command that was recorded".to_owned(),
             (_, Some((parent, fork))) => format!(
                 "was forked by thread {} of process {} (event {}, {}), which was then of {}",

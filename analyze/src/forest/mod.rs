@@ -15,7 +15,7 @@ pub enum Origin {
     Root,
     /// Its fork is recorded.
     Forked,
-    /// It began before the capture.
+    /// It began before the capture followed it.
     Existing,
     /// Its fork should be recorded and is not.
     Lost,

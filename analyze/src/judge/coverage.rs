@@ -63,6 +63,9 @@ fn doubt(facet: Facet, call: &Judged, evidence: &Evidence, unsettled: &[&EffectR
     if !manifest.end.as_ref().is_some_and(|end| end.clean) {
         return Some("the capture did not end cleanly".to_owned());
     }
+    if manifest.end.as_ref().is_some_and(|end| end.went_on) {
+        return Some("processes of the subtree went on after the capture".to_owned());
+    }
     // The zero of the report is when the capture began.
     let Some(end) = call.span.end_boot_ns else {
         return Some("the call never ended in the agent's log".to_owned());

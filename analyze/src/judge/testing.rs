@@ -81,7 +81,13 @@ pub fn manifest() -> Manifest {
         disturbances: Vec::new(),
         signed_by: None,
         files: Vec::new(),
-        end: Some(End { clean: true, reason: "the command ended".to_owned(), exit_code: Some(0), boot_ns: 9_000 }),
+        end: Some(End {
+            clean: true,
+            went_on: false,
+            reason: "the command ended".to_owned(),
+            exit_code: Some(0),
+            boot_ns: 9_000,
+        }),
     }
 }
 

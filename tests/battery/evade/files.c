@@ -4,6 +4,7 @@
 #include <linux/openat2.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 
 /* Another thread rewrites the name all the time. */
 static char raced[4096];
@@ -264,6 +265,34 @@ static void contents(void)
 	ioctl(file, FS_IOC_SETFLAGS, &flags);
 }
 
+/* Content that the kernel copies from one descriptor to another, while standard input is a file that takes no part. */
+static void copying(void)
+{
+	char content[1000] = "content";
+	int from = MUST(open(in("copied-from"), O_CREAT | O_RDWR, 0600)), through[2], pair[2];
+	MUST(write(from, content, sizeof(content)));
+	make(in("standard-input"));
+	MUST(dup2(MUST(open(in("standard-input"), O_RDONLY)), 0));
+	MUST(pipe(through));
+	MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	struct sockaddr_in peer = loopback();
+	int datagrams = MUST(socket(AF_INET, SOCK_DGRAM, 0));
+	MUST(connect(datagrams, (void *)&peer, sizeof(peer)));
+
+	off_t start = 0;
+	MUST(sendfile(MUST(open(in("sent-to"), O_CREAT | O_WRONLY, 0600)), from, &start, 10));
+	start = 0;
+	MUST(sendfile(datagrams, from, &start, 20));
+	start = 0;
+	MUST(sendfile(pair[0], from, &start, 30));
+	start = 0;
+	MUST(splice(from, &start, through[1], 0, 40, 0));
+	MUST(splice(through[0], 0, MUST(open(in("spliced-to"), O_CREAT | O_WRONLY, 0600)), 0, 40, 0));
+	start = 0;
+	MUST(copy_file_range(from, &start, MUST(open(in("copied-to"), O_CREAT | O_WRONLY, 0600)), 0, 50, 0));
+	printf("%lu\n", (unsigned long)sizeof(content));
+}
+
 const struct way file_ways[] = {
 	{ "race", race },
 	{ "unread_page", unread_page },
@@ -274,5 +303,6 @@ const struct way file_ways[] = {
 	{ "old_calls", old_calls },
 	{ "large", large },
 	{ "contents", contents },
+	{ "copying", copying },
 	{},
 };

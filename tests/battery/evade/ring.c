@@ -102,7 +102,10 @@ static void ring_rare(void)
 				       .addr2 = (long)&peer,
 				       .addr_len = sizeof(peer) });
 	char *holed = in("ring-holed"), *kept = in("ring-kept"), *spliced = in("ring-spliced");
-	int file = MUST(open(holed, O_CREAT | O_RDWR, 0600));
+	int file = MUST(open(in("ring-closed"), O_CREAT | O_WRONLY, 0600));
+	ring_do((struct io_uring_sqe){ .opcode = IORING_OP_WRITE, .fd = file, .addr = (long)"12345678", .len = 8 });
+	ring_do((struct io_uring_sqe){ .opcode = IORING_OP_CLOSE, .fd = file });
+	file = MUST(open(holed, O_CREAT | O_RDWR, 0600));
 	MUST(write(file, "0123456789", 10));
 	ring_do((struct io_uring_sqe){ .opcode = IORING_OP_FALLOCATE, .fd = file, .off = 0, .addr = 4096, .len = 0 });
 	MUST(pipe(moved));
