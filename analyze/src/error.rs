@@ -1,7 +1,9 @@
 //! What can go wrong on the laptop, and what to do about it.
 
+use crate::render::safe;
 use argus_schemas::signature::SignatureError;
 use miette::Diagnostic;
+use std::fmt;
 use std::path::PathBuf;
 
 /// Every error of this program. An imperfect case is no error but a finding; only what cannot be read is.
@@ -145,3 +147,69 @@ pub enum Error {
 
 /// The result of most functions here.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error as it is shown: names of files and what parsers quote come from the case, so none of it may be obeyed by the
+/// terminal that it is printed on.
+#[derive(Debug)]
+pub struct Shown {
+    message: String,
+    help: Option<String>,
+    source: Option<Box<Shown>>,
+}
+
+impl Shown {
+    fn source_of(error: &(dyn std::error::Error + 'static)) -> Self {
+        let source = error.source().map(Shown::source_of).map(Box::new);
+        Shown { message: safe::lines(&error.to_string(), true).into_owned(), help: None, source }
+    }
+}
+
+impl From<&dyn Diagnostic> for Shown {
+    fn from(error: &dyn Diagnostic) -> Self {
+        Shown {
+            message: safe::lines(&error.to_string(), true).into_owned(),
+            help: error.help().map(|help| safe::lines(&help.to_string(), true).into_owned()),
+            source: error.source().map(Shown::source_of).map(Box::new),
+        }
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Shown {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl Diagnostic for Shown {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(error: &Error) {
+        let shown = format!("{:?}", miette::Report::new(Shown::from(error as &dyn Diagnostic)));
+        assert!(!shown.contains(['\u{9b}', '\u{202e}', '\u{7}']) && !shown.contains("\u{1b}]"), "{shown:?}");
+        assert!(shown.contains("\\u{1b}]0;x\\u{7}") && shown.contains("\\u{202e}"), "{shown:?}");
+    }
+
+    #[test]
+    fn no_error_is_obeyed() {
+        let evil = "\u{1b}]0;x\u{7}\u{9b}31m\u{202e}";
+        let source = std::io::Error::other(format!("no {evil}"));
+        check(&Error::Read { path: evil.into(), source });
+        check(&Error::Manifest { path: "m".into(), reason: evil.to_owned() });
+        check(&Error::NoSuchTool { name: "t".to_owned(), known: evil.to_owned() });
+        check(&Error::Read { path: "p".into(), source: std::io::Error::other(evil) });
+    }
+}

@@ -89,6 +89,33 @@ fn check_path(name: &str, expected: &Expected, case: &Path, scratch: &Scratch) {
 }
 
 #[test]
+fn a_path_is_no_pattern() {
+    for name in ["odd [1]*?{a}.argus", "~.argus", "pid=7", "s3:x%20\u{1b}[31m\u{202e}.argus"] {
+        let scratch = Scratch::new("odd [x]*?{b}");
+        let case = scratch.join(name).join(name);
+        copy_folder(&sound(), &case);
+        let (report, verdicts) = (scratch.join("report.md"), scratch.join("verdicts [1]*.parquet"));
+        let outputs: [&[&OsStr]; 4] = [
+            &["report".as_ref(), case.as_os_str(), "-o".as_ref(), report.as_os_str()],
+            &["verify".as_ref(), case.as_os_str()],
+            &["timeline".as_ref(), case.as_os_str()],
+            &["attribute".as_ref(), case.as_os_str(), "-o".as_ref(), verdicts.as_os_str()],
+        ];
+        for arguments in outputs {
+            let output = analyze(arguments);
+            assert!(output.status.success(), "{name:?} {arguments:?}: {}", shown(&output));
+        }
+        let told = fs::read_to_string(report).expect("the report was written");
+        assert!(told.contains("203.0.113.66:8080"), "{told}");
+        assert!(fs::metadata(verdicts).expect("they were written").len() > 0);
+        // From within, by the last part of the name alone.
+        let mut within = std::process::Command::new(argus_tests::program("argus-analyze"));
+        let output = argus_tests::run(within.current_dir(scratch.join(name)).args(["verify", name]));
+        assert!(output.status.success(), "{name:?}: {}", shown(&output));
+    }
+}
+
+#[test]
 fn truncated_parquet() {
     for length in [0, 3, 100] {
         check("events cut off", &RefusedOrStated("events/", &["events/"]), |case| {

@@ -12,8 +12,9 @@ pub mod tree;
 pub mod verify;
 
 use crate::error::{Error, Result};
+use crate::render::safe;
 use indicatif::ProgressBar;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,10 +27,12 @@ pub enum Status {
     Findings,
 }
 
-/// Writes to a file, or to standard output, whose reader may have gone: that is no error.
+/// Writes to a file, or to standard output, whose reader may have gone: that is no error. A terminal is shown nothing
+/// that it obeys, whatever the format.
 pub(crate) fn emit(text: &str, output: Option<&Path>) -> Result<()> {
     let Some(path) = output else {
         let mut stdout = io::stdout().lock();
+        let text = safe::lines(text, stdout.is_terminal());
         return match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
             Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
                 Err(Error::Write { path: "standard output".into(), source })
@@ -43,7 +46,7 @@ pub(crate) fn emit(text: &str, output: Option<&Path>) -> Result<()> {
 /// A value as JSON text.
 pub(crate) fn json(value: &impl serde::Serialize) -> String {
     // Values of this program hold no maps with keys that are not text, which is all that could fail.
-    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+    safe::json(&serde_json::to_string_pretty(value).unwrap_or_default()) + "\n"
 }
 
 /// Runs something long with a spinner, which shows on a terminal only.

@@ -3,7 +3,7 @@
 use super::report::analysed;
 use super::{Status, emit};
 use crate::error::Result;
-use crate::render::{csv, text};
+use crate::render::{csv, safe, text};
 use argus_schemas::report::Report;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -30,7 +30,8 @@ enum Format {
 }
 
 fn json_lines(report: &Report) -> String {
-    report.timeline.iter().map(|entry| serde_json::to_string(entry).unwrap_or_default() + "\n").collect()
+    let line = |entry| safe::json(&serde_json::to_string(entry).unwrap_or_default()) + "\n";
+    report.timeline.iter().map(line).collect()
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status> {

@@ -61,8 +61,11 @@ fn selection(path: &Path, found: &Schema, columns: &[Column]) -> Result<Vec<Expr
 fn scan(path: &Path, columns: &[Column]) -> Result<(LazyFrame, u64)> {
     let (schema, rows) = footer(path)?;
     let select = selection(path, &schema, columns)?;
-    let location = PlRefPath::try_from_path(path)?;
-    Ok((LazyFrame::scan_parquet(location, ScanArgsParquet::default())?.select(select), rows))
+    // Whoever names a case may use any character: a path is this one file, and neither a pattern nor another machine's.
+    let location = std::path::absolute(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let location = PlRefPath::try_from_path(&location).map_err(|error| refuse(path)(error.to_string()))?;
+    let only_this = ScanArgsParquet { glob: false, ..ScanArgsParquet::default() };
+    Ok((LazyFrame::scan_parquet(location, only_this)?.select(select), rows))
 }
 
 fn empty(columns: &[Column]) -> LazyFrame {

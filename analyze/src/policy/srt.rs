@@ -1,6 +1,7 @@
 //! Settings of sandbox-runtime, as JSON. All five keys must be there.
 
 use super::{Needs, Policy, matches_any};
+use crate::render::safe;
 use serde_json::json;
 
 /// What srt refuses to grant, however it is asked.
@@ -45,5 +46,5 @@ pub(super) fn write(needs: Needs) -> Policy {
         "network": { "allowedDomains": hosts, "deniedDomains": [] },
         "filesystem": { "denyRead": [], "allowWrite": writes, "denyWrite": [] },
     });
-    Policy { text: format!("{settings:#}\n"), notes }
+    Policy { text: safe::json(&format!("{settings:#}\n")), notes }
 }

@@ -1,6 +1,7 @@
 //! Text from the workload, made harmless for the place where it is shown. It never vanishes: what cannot be shown as it
 //! is, is shown as its escape.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Marks that are drawn onto the character before them. Two make a letter; a pile of them hides the lines around it.
@@ -38,6 +39,30 @@ pub fn terminal(text: &str) -> String {
                 let _ = write!(safe, "\\u{{{:x}}}", u32::from(c));
             }
             c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// Lines for a terminal, each made harmless; for anything else, exactly the text: a file is for programs.
+pub fn lines(text: &str, is_terminal: bool) -> Cow<'_, str> {
+    if !is_terminal {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.split('\n').map(terminal).collect::<Vec<_>>().join("\n"))
+}
+
+/// JSON whose strings hold no character that is obeyed, wherever it is shown later: each is written as its escape, which
+/// a parser reads as that character. JSON itself has no such character outside its strings, but for line breaks.
+pub fn json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c != '\n' && is_unseen(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(c);
         }
     }
     safe
@@ -114,6 +139,27 @@ mod tests {
         ] {
             assert_eq!(terminal(text), expected);
         }
+    }
+
+    #[test]
+    fn a_file_is_exact_and_a_terminal_is_not() {
+        let text = "a,\u{1b}[31m\r\n\"b\nc\u{9b}\",\u{202e}\n";
+        assert_eq!(lines(text, false), text);
+        let shown = lines(text, true);
+        assert_eq!(shown, "a,\\u{1b}[31m\\r\n\"b\nc\\u{9b}\",\\u{202e}\n");
+        assert_eq!(lines(&shown, true), shown, "what is harmless stays as it is");
+    }
+
+    #[test]
+    fn json_is_the_same_text_in_other_words() {
+        let text = "\u{1b}]0;x\u{7}\u{7f}\u{9b}31m\u{202e}\u{2066}\u{200b}\u{feff}\u{e0041}\u{2028} \"é漢\n";
+        for json in [serde_json::to_string(text), serde_json::to_string_pretty(&[text])].map(Result::unwrap) {
+            let safe = super::json(&json);
+            assert!(!safe.chars().any(|c| c != '\n' && is_unseen(c)), "{safe:?}");
+            let value = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
+            assert_eq!(value(&safe), value(&json));
+        }
+        assert_eq!(super::json("{\n  \"a\": 1\n}\n"), "{\n  \"a\": 1\n}\n");
     }
 
     #[test]
