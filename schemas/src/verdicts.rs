@@ -49,6 +49,8 @@ impl Verdict {
 pub enum Basis {
     /// Exactly one innermost call was open.
     Window,
+    /// A process of the agent's own received what was sent for this call, which was open, and for no other.
+    Handoff,
     /// Exactly one open call's arguments name this command or path.
     Argument,
     /// The process descends from a fork made for the span.
@@ -64,6 +66,7 @@ impl Basis {
     pub const fn as_str(self) -> &'static str {
         match self {
             Basis::Window => "window",
+            Basis::Handoff => "handoff",
             Basis::Argument => "argument",
             Basis::Lineage => "lineage",
             Basis::Thread => "thread",

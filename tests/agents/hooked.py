@@ -29,8 +29,9 @@ def shell(command):
     return subprocess.Popen(["bash", "-c", command], stdin=subprocess.PIPE)
 
 
-def end(process, line=b"\n"):
-    process.communicate(line)
+def end(process):
+    # It waits for the end of its input, and is told nothing.
+    process.communicate()
     assert process.returncode == 0, process.args
 
 
@@ -62,4 +63,4 @@ hook("PostToolUseFailure", tool_name="Second", tool_use_id="toolu_3", error="it 
 before("toolu_4", "Refused", "rm -rf /")
 hook("Stop")
 touch("none/after")
-end(shell(f"echo go >{truth}/gate; echo >{truth}/none/child"))
+end(shell(f": >{truth}/gate; echo >{truth}/none/child"))

@@ -8,7 +8,7 @@ import sys
 from common import argus, between, shell, truth, wait_for_end
 
 PR_SET_CHILD_SUBREAPER = 36
-ORPHAN = '(sh -c \'read -r go; : >"$1"; touch "$1-touch"\' sh "$1" <&3 &) 3<&0'
+ORPHAN = '(sh -c \'read -r go || true; : >"$1"; touch "$1-touch"\' sh "$1" <&3 &) 3<&0'
 
 
 def become_subreaper():
@@ -39,6 +39,6 @@ with argus.agent("battery"):
         os.close(go_read)
         os.close(done_write)
         between("after-" + tool)
-        os.write(go_write, b"go\n")
-        wait_for_end(done_read)
+        # Its end, and nothing that it might be told.
         os.close(go_write)
+        wait_for_end(done_read)

@@ -1,34 +1,31 @@
-"""A background job started by T1 still works while T2 does."""
+"""A background job started by T1 still works while T2 does. Nobody tells it anything: it goes on as its output is read."""
 
+import fcntl
 import os
 import subprocess
 
 from common import argus, between, shell, truth, wait_for_end, write_here
 
 STEPS = 5
-# Waits for a line before each step; what it does, and where, it has known since T1 started it.
+PAGE = 4096
+# Before each step it writes a page, for which there is room only once the one before has been read.
 JOB = """
-exec 3<&0
-(n=0; while read -r go <&3; do n=$((n + 1)); : >"$1/late-$n"; touch "$1/late-$n-touch"; echo done; done) &
+(for n in 1 2 3 4 5; do head -c 4096 /dev/zero; : >"$1/late-$n"; touch "$1/late-$n-touch"; done) &
 touch "$1/started"
 """
 
 with argus.agent("battery"):
-    go_read, go_write = os.pipe()
-    done_read, done_write = os.pipe()
+    pages_read, pages_write = os.pipe()
+    fcntl.fcntl(pages_write, fcntl.F_SETPIPE_SZ, PAGE)
+    os.write(pages_write, bytes(PAGE))
     with argus.tool("T1", args={"case": 16}):
-        starter = subprocess.Popen(["sh", "-c", JOB, "sh", truth("T1")], stdin=go_read, stdout=done_write)
-        os.close(go_read)
-        os.close(done_write)
-        starter.wait()
+        subprocess.run(["sh", "-c", JOB, "sh", truth("T1")], stdout=pages_write, check=True)
+    os.close(pages_write)
     between("after-T1")
     with argus.tool("T2", args={"case": 16}):
         for step in range(STEPS):
-            os.write(go_write, b"go\n")
+            os.read(pages_read, PAGE)
             shell('touch "$1"', truth("T2", f"beside-{step}"))
             write_here("T2", f"beside-{step}")
-            os.read(done_read, 5)
-            shell('touch "$1"', truth("T2", f"after-{step}"))
-    os.close(go_write)
-    wait_for_end(done_read)
+    wait_for_end(pages_read)
     between("after-T2")

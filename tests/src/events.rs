@@ -2,11 +2,13 @@
 
 use argus_schemas::case::CaseLayout;
 use argus_schemas::events::{Event, Kind};
+use argus_schemas::spans::Span;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{ArrowPrimitiveType, Int32Type, Int64Type, UInt16Type, UInt32Type, UInt64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One batch of a file.
 struct Rows(RecordBatch);
@@ -63,6 +65,7 @@ impl Rows {
             exe: self.text("exe", row),
             argv: self.texts("argv", row),
             child_pid: self.number::<Int32Type>("child_pid", row),
+            child_start_ns: self.number::<UInt64Type>("child_start_ns", row),
             signal: self.number::<Int32Type>("signal", row),
             target_pid: self.number::<Int32Type>("target_pid", row),
             capabilities: self.number::<UInt64Type>("capabilities", row),
@@ -74,20 +77,64 @@ impl Rows {
     }
 }
 
+/// The rows of every file.
+fn rows(files: impl Iterator<Item = PathBuf>) -> Vec<Rows> {
+    let mut all = Vec::new();
+    for file in files {
+        let file = File::open(file).expect("it can be read");
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.build());
+        all.extend(reader.expect("it is Parquet").map(|batch| Rows(batch.expect("its pages can be read"))));
+    }
+    all
+}
+
+fn files_of(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let files = std::fs::read_dir(folder).into_iter().flatten();
+    let parquet = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "parquet");
+    files.map(|entry| entry.expect("it can be read").path()).filter(parquet)
+}
+
 /// Every event of a case, in order of time.
 ///
 /// # Panics
 /// If the case cannot be read.
 pub fn events(case: &Path) -> Vec<Event> {
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(CaseLayout::new(case).events()).expect("the case has events") {
-        let file = File::open(entry.expect("it can be read").path()).expect("it can be read");
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.build());
-        for batch in reader.expect("it is Parquet") {
-            let rows = Rows(batch.expect("its pages can be read"));
-            all.extend((0..rows.0.num_rows()).map(|row| rows.event(row)));
-        }
-    }
+    let rows = rows(files_of(&CaseLayout::new(case).events()));
+    let mut all: Vec<Event> = rows.iter().flat_map(|rows| (0..rows.0.num_rows()).map(|row| rows.event(row))).collect();
     all.sort_by_key(|event| (event.boot_ns, event.event_id));
     all
+}
+
+/// Every span of a case: what it is, when it was open, and who said so.
+///
+/// # Panics
+/// If the case cannot be read.
+pub fn spans(case: &Path) -> Vec<Span> {
+    let rows = rows(files_of(&CaseLayout::new(case).spans()));
+    let span = |rows: &Rows, row| Span {
+        span_id: rows.text("span_id", row).unwrap_or_default(),
+        kind: rows.text("kind", row).unwrap_or_default(),
+        name: rows.text("name", row).unwrap_or_default(),
+        start_boot_ns: rows.number::<UInt64Type>("start_boot_ns", row).unwrap_or_default(),
+        end_boot_ns: rows.number::<UInt64Type>("end_boot_ns", row),
+        author_pid: rows.number::<Int32Type>("author_pid", row),
+        ..Span::default()
+    };
+    rows.iter().flat_map(|rows| (0..rows.0.num_rows()).map(|row| span(rows, row))).collect()
+}
+
+/// By event: the span that owns it, and the verdict.
+pub type Verdicts = BTreeMap<u64, (Option<String>, String)>;
+
+/// The verdicts that `argus-analyze attribute` wrote to a file.
+///
+/// # Panics
+/// If it cannot be read.
+pub fn verdicts(file: &Path) -> Verdicts {
+    let rows = rows(std::iter::once(file.to_owned()));
+    let verdict = |rows: &Rows, row| {
+        let id = rows.number::<UInt64Type>("event_id", row).expect("every row has one");
+        (id, (rows.text("owner", row), rows.text("verdict", row).expect("every row has one")))
+    };
+    rows.iter().flat_map(|rows| (0..rows.0.num_rows()).map(|row| verdict(rows, row))).collect()
 }

@@ -2,6 +2,8 @@
 //!
 //! The tests run the programs as a user would, and know nothing of their insides: what they assert is in the output.
 
+pub mod baselines;
+pub mod battery;
 pub mod evasion;
 pub mod events;
 pub mod truth;

@@ -58,6 +58,15 @@ impl Ownership {
         }
     }
 
+    /// The spans that own it, or may.
+    pub fn spans(&self) -> &[usize] {
+        match &self.holder {
+            Holder::Span(span) => std::slice::from_ref(span),
+            Holder::Several(spans) | Holder::Doubtful(spans, _) => spans,
+            Holder::Agent(_) | Holder::Unknown(_) => &[],
+        }
+    }
+
     /// The agent's own.
     pub fn agent(span: Option<usize>) -> Self {
         Self { holder: Holder::Agent(span), basis: None }
@@ -156,20 +165,27 @@ impl Ledger {
         after.checked_sub(1).map(|index| &steps[index].ownership)
     }
 
-    /// Every owner of a thread from one instant to another, both inclusive, each once; of all threads of the process
-    /// where no thread is given.
-    pub fn between(&self, process: ProcessKey, tid: Option<i32>, from_ns: u64, to_ns: u64) -> Vec<&Ownership> {
+    /// The steps of a thread from one instant to another, both inclusive, the one that holds at the first among them; of all
+    /// threads of the process where no thread is given.
+    pub fn overlapping(&self, process: ProcessKey, tid: Option<i32>, from_ns: u64, to_ns: u64) -> Vec<&Step> {
         let (first, last) = match tid {
             Some(tid) => (self.key(process, tid), self.key(process, tid)),
             None => ((process, i32::MIN), (process, i32::MAX)),
         };
-        let mut owners: Vec<&Ownership> = Vec::new();
+        let mut held = Vec::new();
         for steps in self.steps.range(first..=last).map(|(_, steps)| steps) {
             let begin = steps.partition_point(|step| step.from_ns <= from_ns).saturating_sub(1);
-            for step in steps[begin..].iter().take_while(|step| step.from_ns <= to_ns) {
-                if !owners.contains(&&step.ownership) {
-                    owners.push(&step.ownership);
-                }
+            held.extend(steps[begin..].iter().take_while(|step| step.from_ns <= to_ns));
+        }
+        held
+    }
+
+    /// The owners of these steps, each once.
+    pub fn between(&self, process: ProcessKey, tid: Option<i32>, from_ns: u64, to_ns: u64) -> Vec<&Ownership> {
+        let mut owners: Vec<&Ownership> = Vec::new();
+        for step in self.overlapping(process, tid, from_ns, to_ns) {
+            if !owners.contains(&&step.ownership) {
+                owners.push(&step.ownership);
             }
         }
         owners

@@ -58,7 +58,9 @@ impl Messenger {
     pub fn sent_from(&self, span: usize, forest: &Forest, ledger: &Ledger, claims: &Claims) -> Option<usize> {
         let born = self.line.last().and_then(|first| {
             let (parent, fork) = forest.forked_by(*first)?;
-            ledger.at(parent.key, fork.tid, fork.boot_ns).filter(|born| born.basis != Some(Basis::Window))
+            ledger
+                .at(parent.key, fork.tid, fork.boot_ns)
+                .filter(|born| !matches!(born.basis, Some(Basis::Window | Basis::Handoff)))
         });
         let carried = self.line.iter().filter_map(|process| {
             ledger.at(*process, process.pid, self.spoke_ns).filter(|now| now.basis == Some(Basis::Carrier))

@@ -1,8 +1,8 @@
 //! Who caused each event, and on what that rests.
 //!
 //! Two steps. [`walk`] goes over the forest once, parents first, and writes a [`ledger::Ledger`]: for every process, or
-//! for every thread of an agent's own process, which holder owns it from when on. All doubt is settled there, where the
-//! data is small. [`join`] then looks every event up in it, with one as-of join; the few events that are not their
+//! for every thread of an agent's own process, which holder owns it from when on. What a process received of what others
+//! sent ([`ends`]) leaves its lineage in doubt ([`handoffs`]). All doubt is settled there, where the data is small. [`join`] then looks every event up in it, with one as-of join; the few events that are not their
 //! threads' are looked up apart ([`join::lasting`], [`objects`]).
 //!
 //! Invariants: the ledger's intervals are disjoint; a weaker basis never overrides a stronger one; whatever an agent
@@ -12,6 +12,8 @@
 pub mod arguments;
 pub mod carrier;
 pub mod claims;
+pub mod ends;
+pub mod handoffs;
 pub mod join;
 pub mod ledger;
 mod messengers;
@@ -28,6 +30,7 @@ use arguments::Arguments;
 use argus_schemas::manifest::{Manifest, ProcessKey};
 use argus_schemas::report::Finding;
 use claims::Claims;
+use handoffs::Feeds;
 use ledger::{Ledger, Ownership};
 use objects::Named;
 use polars::prelude::{DataFrame, LazyFrame};
@@ -48,6 +51,8 @@ pub struct Attribution<'a> {
     pub settled: BTreeMap<ProcessKey, Settled>,
     /// The events that a call's arguments decided.
     pub named: BTreeMap<u64, Named>,
+    /// What processes received of what others sent, which left their lineage in doubt.
+    pub feeds: Feeds,
 }
 
 impl Attribution<'_> {
@@ -71,13 +76,14 @@ pub fn attribute<'a>(
     let (mut claims, mut findings) = Claims::check(&said.spans, &said.marks, forest, manifest);
     claims.also_known(&said.aliases);
     let arguments = Arguments::default();
-    let (walked, contradictions) = walk::walk(forest, &mut claims, &arguments);
+    let ends = ends::read(events, forest)?;
+    let (walked, contradictions) = walk::walk(forest, &mut claims, &arguments, &ends);
     findings.extend(contradictions);
-    let (ledger, settled) = (walked.ledger, walked.settled);
-    let named =
-        objects::named(events, names, &objects::Known { forest, ledger: &ledger, claims: &claims }, &arguments)?;
+    let walk::Walked { ledger, settled, feeds } = walked;
+    let known = objects::Known { forest, ledger: &ledger, feeds: &feeds, claims: &claims };
+    let named = objects::named(events, names, &known, &arguments)?;
     let mut single = join::lasting(events, &ledger)?;
     single.extend(named.iter().map(|(id, named)| (*id, named.ownership())));
     let verdicts = join::verdicts(events, &ledger, &single, &claims)?;
-    Ok((Attribution { verdicts, claims, ledger, single, settled, named }, findings))
+    Ok((Attribution { verdicts, claims, ledger, single, settled, named, feeds }, findings))
 }

@@ -5,6 +5,7 @@
 
 use super::arguments::{self, Arguments, Peer};
 use super::claims::Claims;
+use super::handoffs::Feeds;
 use super::ledger::{Ledger, Ownership};
 use crate::error::Result;
 use crate::forest::Forest;
@@ -21,6 +22,8 @@ pub struct Known<'a> {
     pub forest: &'a Forest,
     /// Whose they are.
     pub ledger: &'a Ledger,
+    /// What processes were handed.
+    pub feeds: &'a Feeds,
     /// What the agent says.
     pub claims: &'a Claims<'a>,
 }
@@ -99,13 +102,20 @@ pub fn settle(bearer: &Bearer, known: &Known, arguments: &Arguments) -> Option<N
     let cwd = known.forest.image_at(bearer.process, bearer.first_ns).and_then(|image| image.cwd.as_deref());
     let paths: Vec<&str> = bearer.paths.iter().map(String::as_str).collect();
     let evidence = arguments.of_object(&candidates, cwd, &paths, &bearer.peer, known.claims)?;
-    evidence.only().map(|span| Named { span, thing: evidence.thing, candidates })
+    // What a process was handed was for a call that was open: one that had returned may have been told the same before.
+    let served = !known.ledger.is_separate(bearer.process);
+    let open = |span: &usize| [bearer.first_ns, bearer.last_ns].iter().all(|at| known.claims.open_at(*span, *at));
+    let span = evidence.only().filter(|span| !served || open(span))?;
+    Some(Named { span, thing: evidence.thing, candidates })
 }
 
-/// The agents' processes of which something is undecided, with the calls between which it is.
+/// The processes of the agent, and those that were handed work, of which something is undecided, with the calls between
+/// which it is.
 fn contested(known: &Known) -> BTreeMap<ProcessKey, BTreeSet<usize>> {
     let mut contested: BTreeMap<ProcessKey, BTreeSet<usize>> = BTreeMap::new();
-    for (process, _, steps) in known.ledger.intervals().filter(|(process, ..)| known.ledger.is_separate(*process)) {
+    let served: BTreeSet<ProcessKey> = known.feeds.processes().collect();
+    let own = |process: &ProcessKey| known.ledger.is_separate(*process) || served.contains(process);
+    for (process, _, steps) in known.ledger.intervals().filter(|(process, ..)| own(process)) {
         for spans in steps.iter().filter_map(|step| step.ownership.contested()) {
             contested.entry(process).or_default().extend(spans);
         }

@@ -2,12 +2,13 @@
 //! truth is known, in which no call may ever be blamed for what another did.
 
 mod arguments;
+mod handoffs;
 mod messengers;
 
 use super::arguments::Arguments;
 use super::claims::Claims;
 use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
-use super::{join, walk};
+use super::{ends, join, walk};
 use crate::forest::{Forest, Row, grow};
 use crate::judge::testing::manifest;
 use argus_schemas::events::Kind;
@@ -29,13 +30,15 @@ struct Scene {
     rows: Vec<Row>,
     spans: Vec<Span>,
     marks: Vec<Mark>,
+    uses: Vec<ends::Row>,
     manifest: Manifest,
 }
 
 impl Scene {
     /// An agent, pid 10, started by the recorder.
     fn new() -> Scene {
-        let mut scene = Scene { rows: Vec::new(), spans: Vec::new(), marks: Vec::new(), manifest: manifest() };
+        let mut scene =
+            Scene { rows: Vec::new(), spans: Vec::new(), marks: Vec::new(), uses: Vec::new(), manifest: manifest() };
         scene.manifest.root = Some(key(AGENT));
         scene.manifest.losses.clear();
         scene.fork(99, RECORDER, RECORDER, AGENT)
@@ -129,7 +132,8 @@ impl Scene {
         self.spans.sort_by_key(|span| span.start_boot_ns);
         let (mut claims, odd) = Claims::check(&self.spans, &self.marks, &forest, &self.manifest);
         findings.extend(odd);
-        let (walked, contradictions) = walk::walk(&forest, &mut claims, &Arguments::default());
+        let ends = ends::pair(self.uses.clone(), &forest);
+        let (walked, contradictions) = walk::walk(&forest, &mut claims, &Arguments::default(), &ends);
         findings.extend(contradictions);
         (forest, walked.ledger, claims, findings)
     }

@@ -3,6 +3,7 @@
 use super::arguments::{self, Arguments};
 use super::carrier::{self, Before, Refusal};
 use super::claims::{Claims, ThreadMark, Told};
+use super::handoffs::{self, Ends, Feeds};
 use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
 use super::threads::{self, Creator, Image};
 use crate::forest::{Exec, Forest, Fork, Origin, Process, Thread};
@@ -23,6 +24,8 @@ const WALKS: usize = 8;
 /// Why a process was given to one of the calls that might have forked it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
+    /// The process.
+    pub process: ProcessKey,
     /// The call.
     pub span: usize,
     /// The exec whose command line it names.
@@ -38,24 +41,28 @@ pub struct Walked {
     pub ledger: Ledger,
     /// The processes whose owner the calls' arguments decided.
     pub settled: BTreeMap<ProcessKey, Settled>,
+    /// What processes received of what others sent.
+    pub feeds: Feeds,
 }
 
 /// Walks the forest. Spans that prove to come from where they may come from are admitted in `claims`.
 ///
 /// A messenger is younger than the process that it speaks for, so whose it is shows only at the end of a walk. If that
-/// is another call, what it told is taken back, and the forest is walked again.
-pub fn walk(forest: &Forest, claims: &mut Claims, arguments: &Arguments) -> (Walked, Vec<Finding>) {
+/// is another call, what it told is taken back, and the forest is walked again. So it is where a process was handed
+/// something by one that is younger than itself.
+pub fn walk(forest: &Forest, claims: &mut Claims, arguments: &Arguments, ends: &Ends) -> (Walked, Vec<Finding>) {
     // A parent starts before its children: the forest refuses any other.
     let mut processes: Vec<&Process> = forest.processes().collect();
     processes.sort_by_key(|process| (process.key.start_ns, process.key.pid));
     let mut foreign = BTreeMap::new();
-    let mut walks = 0;
+    let mut feeds = Feeds::default();
+    let mut rounds = 0;
     loop {
-        walks += 1;
         claims.admit_none();
         let mut walker = Walker {
             forest,
             arguments,
+            feeds: &feeds,
             ledger: Ledger::default(),
             settled: BTreeMap::new(),
             unsettled: BTreeMap::new(),
@@ -71,11 +78,16 @@ pub fn walk(forest: &Forest, claims: &mut Claims, arguments: &Arguments) -> (Wal
             })
             .collect();
         if found.is_empty() {
-            walker.found.foreign = foreign;
-            let findings = walker.found.findings(claims);
-            return (Walked { ledger: walker.ledger, settled: walker.settled }, findings);
+            let (ledger, settled, mut found) = (walker.ledger, walker.settled, walker.found);
+            if feeds.grow(ends, forest, &ledger, claims) {
+                continue;
+            }
+            found.foreign = foreign;
+            let findings = found.findings(claims);
+            return (Walked { ledger, settled, feeds }, findings);
         }
-        if walks >= WALKS {
+        rounds += 1;
+        if rounds >= WALKS {
             found.extend(claims.messengers().map(|(span, told, _)| (span, told, None)));
         }
         for (span, told, owner) in found {
@@ -88,10 +100,11 @@ pub fn walk(forest: &Forest, claims: &mut Claims, arguments: &Arguments) -> (Wal
 struct Walker<'a> {
     forest: &'a Forest,
     arguments: &'a Arguments,
+    feeds: &'a Feeds,
     ledger: Ledger,
     settled: BTreeMap<ProcessKey, Settled>,
-    /// The candidates for processes that the agent forked and that no name decided.
-    unsettled: BTreeMap<ProcessKey, BTreeSet<usize>>,
+    /// The candidates for processes that no name decided, and whether they served calls.
+    unsettled: BTreeMap<ProcessKey, (BTreeSet<usize>, bool)>,
     found: Contradictions,
 }
 
@@ -131,6 +144,7 @@ impl Walker<'_> {
         if separate {
             self.ledger.separate_threads(key);
         }
+        let feeds = self.feeds.of(key);
         let mut from_ns = 0;
         for number in 0..=process.execs.len() {
             if let Some(exec) = number.checked_sub(1).and_then(|index| process.execs.get(index)) {
@@ -146,11 +160,14 @@ impl Walker<'_> {
                 if exec.capture_named == Some(false) && before.is_some_and(|image| image.capture_named == Some(true)) {
                     self.found.unset.entry(owner(&state.ownership)).or_default().push(exec.clone());
                 }
-                self.carry(key, &mut state, exec, claims);
+                let inherited = before.is_some_and(|image| image.traceparent == exec.traceparent);
+                self.carry(key, &mut state, (exec, inherited), claims);
             }
             let to_ns = process.execs.get(number).map(|exec| exec.boot_ns);
             if !separate {
-                self.ledger.push(key, EVERY_THREAD, from_ns, state.ownership.clone());
+                for step in handoffs::steps(&state.ownership, (from_ns, to_ns), &feeds, claims) {
+                    self.ledger.push(key, EVERY_THREAD, step.from_ns, step.ownership);
+                }
                 continue;
             }
             // One whose beginning is uncertain may be of either program that ran meanwhile.
@@ -203,7 +220,8 @@ impl Walker<'_> {
     }
 
     /// The one call whose arguments name what a process executes that any of several may have forked: the agent itself
-    /// forked it, or a process that it forked and that never executed anything.
+    /// forked it, or one that was handed work, or a process that either forked and that never executed anything.
+    /// What was handed in was for a call that was open: one that had returned may have been told the same before.
     fn settle(
         &mut self,
         process: &Process,
@@ -213,33 +231,37 @@ impl Walker<'_> {
     ) -> Option<usize> {
         inherited.contested()?;
         let copied = parent.execs.first().is_none_or(|exec| exec.boot_ns > fork.boot_ns);
-        let candidates = match self.unsettled.get(&parent.key) {
-            _ if self.ledger.is_separate(parent.key) => arguments::candidates(inherited, fork.boot_ns, claims)?,
-            Some(candidates) if copied => candidates.clone(),
+        let served = self.feeds.has_fed(parent.key, fork.boot_ns);
+        let (candidates, served) = match self.unsettled.get(&parent.key) {
+            _ if served || self.ledger.is_separate(parent.key) => {
+                (arguments::candidates(inherited, fork.boot_ns, claims)?, served)
+            }
+            Some(known) if copied => known.clone(),
             _ => return None,
         };
         let home = candidates.first().and_then(|span| claims.process(*span)).unwrap_or(parent.key);
         let spans = claims.of_process(home);
         let later = &spans[spans.partition_point(|span| claims.span(*span).start_boot_ns <= fork.boot_ns)..];
         for exec in &process.execs {
-            // What it was handed over with decides instead.
-            if exec.traceparent.as_deref().and_then(|carrier| claims.named_by(carrier)).is_some() {
+            // What it was handed over with decides instead; what serves several calls hands on what it began with.
+            if !served && exec.traceparent.as_deref().and_then(|carrier| claims.named_by(carrier)).is_some() {
                 break;
             }
             // A process that waited for work may execute it for a call that began since.
             let begun = later.iter().take_while(|span| claims.span(**span).start_boot_ns <= exec.boot_ns);
             let asked = begun.copied().filter(|span| claims.usable(*span)).chain(candidates.iter().copied()).collect();
             if let Some(evidence) = self.arguments.of_exec(&asked, exec, claims) {
-                let span = evidence.only().filter(|only| candidates.contains(only));
+                let may = |only: &usize| candidates.contains(only) && (!served || claims.open_at(*only, exec.boot_ns));
+                let span = evidence.only().filter(may);
                 if let Some(span) = span {
-                    let settled = Settled { span, exec: exec.event_id, thing: evidence.thing };
+                    let settled = Settled { process: process.key, span, exec: exec.event_id, thing: evidence.thing };
                     self.settled.insert(process.key, settled);
                     return Some(span);
                 }
                 break;
             }
         }
-        self.unsettled.insert(process.key, candidates);
+        self.unsettled.insert(process.key, (candidates, served));
         None
     }
 
@@ -267,7 +289,7 @@ impl Walker<'_> {
         }
     }
 
-    fn carry(&mut self, key: ProcessKey, state: &mut State, exec: &Exec, claims: &Claims) {
+    fn carry(&mut self, key: ProcessKey, state: &mut State, (exec, inherited): (&Exec, bool), claims: &Claims) {
         let Some(named) = exec.traceparent.as_deref().and_then(|carrier| claims.named_by(carrier)) else { return };
         if claims.messenger(named, Told::End).is_some_and(|messenger| messenger.line.contains(&key)) {
             // What tells of a span's end has its context, and is no part of it any more.
@@ -276,6 +298,8 @@ impl Walker<'_> {
         let before = Before { ownership: &state.ownership, source: state.source, forker: state.forker };
         match carrier::weigh(&before, named, exec.boot_ns, claims) {
             Ok(ownership) => state.ownership = ownership,
+            // Whoever set the variable has been asked.
+            Err(_) if inherited => {}
             Err(refusal) => {
                 let (first, events) = self
                     .found
@@ -390,9 +414,7 @@ impl Walker<'_> {
 impl Walker<'_> {
     /// Whether a span that counts ran in a process that this one descends from.
     fn is_of_an_ancestor(&self, span: usize, key: ProcessKey, claims: &Claims) -> bool {
-        let parent = |key: &ProcessKey| self.forest.forked_by(*key).map(|(parent, _)| parent.key);
-        claims.usable(span)
-            && claims.process(span).is_some_and(|home| std::iter::successors(parent(&key), parent).any(|at| at == home))
+        claims.usable(span) && claims.process(span).is_some_and(|home| self.forest.descends(key, home))
     }
 }
 

@@ -343,7 +343,7 @@ fn split(joined: Option<&str>) -> Vec<String> {
 }
 
 fn basis_of(text: &str) -> Option<Basis> {
-    [Basis::Window, Basis::Argument, Basis::Lineage, Basis::Thread, Basis::Carrier]
+    [Basis::Window, Basis::Handoff, Basis::Argument, Basis::Lineage, Basis::Thread, Basis::Carrier]
         .into_iter()
         .find(|basis| basis.as_str() == text)
 }

@@ -126,7 +126,8 @@ pub struct Explanation {
 pub const LISTED: usize = 12;
 
 /// The bases, strongest first.
-const BASES: [Basis; 5] = [Basis::Carrier, Basis::Thread, Basis::Lineage, Basis::Argument, Basis::Window];
+const BASES: [Basis; 6] =
+    [Basis::Carrier, Basis::Thread, Basis::Lineage, Basis::Argument, Basis::Handoff, Basis::Window];
 
 /// Explains one event.
 ///

@@ -177,10 +177,14 @@ impl Story<'_> {
                     format!("No other call could have been, and its arguments name {}.", named.thing),
                 ];
             }
-            return vec![
-                format!("The windows leave it between {}.", self.names(&all)),
-                format!("Of these, only the arguments of {} name {}.", self.named(named.span), named.thing),
-            ];
+            let mut steps = vec![format!("The windows leave it between {}.", self.names(&all))];
+            let handed = self.handed();
+            if !handed.is_empty() {
+                steps = vec![format!("What its process received leaves it between {}.", self.names(&all))];
+                steps.extend(handed);
+            }
+            steps.push(format!("Of these, only the arguments of {} name {}.", self.named(named.span), named.thing));
+            return steps;
         }
         if attribution.single.contains_key(&event.event_id) {
             let last = event.last_ns.unwrap_or(event.boot_ns);
@@ -207,12 +211,14 @@ impl Story<'_> {
             (Holder::Several(spans), _) => {
                 let mut steps = vec![format!("It may be any of {}.", self.names(spans))];
                 steps.extend(self.inherited());
+                steps.extend(self.handed());
                 steps
             }
             (Holder::Doubtful(spans, reason), _) => {
                 let mut steps = vec![format!("Nobody can say: {reason}.")];
                 steps.push(format!("If it was a call's, then that of {}.", self.names(spans)));
                 steps.extend(self.inherited());
+                steps.extend(self.handed());
                 steps
             }
         }
@@ -231,6 +237,35 @@ impl Story<'_> {
             "Its process has that from the thread {} of process {} that forked it (event {}).",
             fork.tid, parent.key.pid, fork.event_id
         ))
+    }
+
+    /// What the nearest process that received anything had received, of those that lead to the event.
+    fn handed(&self) -> Vec<String> {
+        let attribution = self.explainer.examined.attribution;
+        let mut until = self.event.boot_ns;
+        for (process, forked) in self.line() {
+            let mut feeds = attribution.feeds.of(process.key);
+            feeds.retain(|(_, feed)| feed.from_ns <= until);
+            if !feeds.is_empty() {
+                let left = feeds.len().saturating_sub(LISTED);
+                let told = feeds[left..].iter().map(|(by, feed)| {
+                    let whose = by.map_or_else(|| "outside any call".to_owned(), |span| format!("for {}", self.named(span)));
+                    let through = feed.through.map(|child| format!("; process {} took it and ended", child.pid));
+                    format!(
+                        "From {} on, process {} may have worked on what was sent {whose} (event {}) and received (event {}{}).",
+                        self.at(feed.from_ns),
+                        process.key.pid,
+                        feed.sent,
+                        feed.received,
+                        through.unwrap_or_default()
+                    )
+                });
+                let more = (left > 0).then(|| format!("{left} calls had sent it something before."));
+                return more.into_iter().chain(told).collect();
+            }
+            until = forked.map_or(until, |(_, fork)| fork.boot_ns);
+        }
+        Vec::new()
     }
 
     fn by(&self, basis: Basis, owner: usize) -> Vec<String> {
@@ -293,6 +328,13 @@ impl Story<'_> {
                 Some(settled) => self.settled(event.pid, settled),
                 None => vec![format!("Only the arguments of {name} name it.")],
             },
+            Basis::Handoff => {
+                let mut steps = self.handed();
+                steps.push(format!(
+                    "Its process was started outside any call; {name} was open, and no other call had sent it anything."
+                ));
+                steps
+            }
             Basis::Window => vec![format!(
                 "{name} was open for certain at {}, and no other call could have been, on thread {} of the agent.",
                 self.at(event.boot_ns),
@@ -302,15 +344,33 @@ impl Story<'_> {
     }
 
     fn settled(&self, pid: i32, settled: &crate::attribute::walk::Settled) -> Vec<String> {
-        vec![
-            format!("When the agent forked process {pid}, no window told for certain for which call."),
+        let served = self
+            .explainer
+            .examined
+            .forest
+            .forked_by(settled.process)
+            .filter(|(parent, fork)| self.explainer.examined.attribution.feeds.has_fed(parent.key, fork.boot_ns));
+        let mut steps = vec![
+            match served {
+                Some((parent, _)) => {
+                    format!(
+                        "Process {pid} was forked by process {}, which several calls may have asked.",
+                        parent.key.pid
+                    )
+                }
+                None => format!("When the agent forked process {pid}, no window told for certain for which call."),
+            },
             format!(
                 "Of the calls that may have been open, only the arguments of {} name {}, which the process executed (event {}).",
                 self.named(settled.span),
                 settled.thing,
                 settled.exec
             ),
-        ]
+        ];
+        if served.is_some() {
+            steps.splice(1..1, self.handed());
+        }
+        steps
     }
 
     /// Why a basis did not decide, though it is stronger than what did.
@@ -351,6 +411,11 @@ impl Story<'_> {
             Basis::Argument if attribution.named.contains_key(&event.event_id) => return None,
             Basis::Argument if self.ownership.is_some_and(|held| held.contested().is_none()) => return None,
             Basis::Argument => "not exactly one of the calls names its program, path or peer".to_owned(),
+            Basis::Handoff if own => return None,
+            Basis::Handoff if attribution.feeds.of(event.process()).is_empty() => return None,
+            Basis::Handoff => {
+                "its process received something of more than one call, or of one that had ended".to_owned()
+            }
             Basis::Window => "not exactly one call was open for certain".to_owned(),
         };
         Some(format!("{}: {reason}.", basis.as_str()))

@@ -136,6 +136,12 @@ impl Forest {
         Some((&self.graph[petgraph::visit::EdgeRef::source(&edge)], *edge.weight()))
     }
 
+    /// Whether one process descends from another.
+    pub fn descends(&self, key: ProcessKey, from: ProcessKey) -> bool {
+        let parent = |key: &ProcessKey| self.forked_by(*key).map(|(parent, _)| parent.key);
+        std::iter::successors(parent(&key), parent).any(|ancestor| ancestor == from)
+    }
+
     /// The image that a process ran at an instant: its own, or the one that it was forked with.
     pub fn image_at(&self, key: ProcessKey, boot_ns: u64) -> Option<&Exec> {
         let process = self.get(key)?;

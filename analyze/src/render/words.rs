@@ -41,6 +41,7 @@ pub const fn rests_on(basis: Basis) -> &'static str {
         Basis::Thread => "the agent marked the call on this thread",
         Basis::Lineage => "the process descends from one that the call started",
         Basis::Argument => "only this call's arguments name it",
+        Basis::Handoff => "only this call handed its process anything",
         Basis::Window => "only this call was open",
     }
 }

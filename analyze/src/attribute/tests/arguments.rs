@@ -1,19 +1,20 @@
 //! The basis `argument`: what it settles, and what it leaves open.
 
 use super::*;
+use crate::attribute::handoffs::Feeds;
 use crate::attribute::objects::{self, Known};
 use crate::names;
 use std::collections::BTreeMap;
 
 impl Scene {
     /// The arguments of the last span.
-    fn told(self, args: &str) -> Scene {
+    pub(super) fn told(self, args: &str) -> Scene {
         let args = args.replace('\'', "\"");
         self.that(|span| span.args = Some(args))
     }
 
     /// A program in /w, with its command line in words parted by blanks; `_` is a blank within one.
-    fn runs(self, at: u64, pid: i32, line: &str) -> Scene {
+    pub(super) fn runs(self, at: u64, pid: i32, line: &str) -> Scene {
         let argv = line.split(' ').map(|word| word.replace('_', " ")).collect();
         let cwd = Some("/w".to_owned());
         self.row(at, pid, pid, Row { kind: Some(Kind::Exec), ret: Some(0), argv, cwd, ..Row::default() })
@@ -264,7 +265,7 @@ fn frames(touches: &[Touch]) -> (LazyFrame, DataFrame) {
 fn owners_of(scene: &mut Scene, touches: &[Touch]) -> Vec<String> {
     let (forest, ledger, claims, _) = scene.attribute();
     let (events, peers) = frames(touches);
-    let known = Known { forest: &forest, ledger: &ledger, claims: &claims };
+    let known = Known { forest: &forest, ledger: &ledger, feeds: &Feeds::default(), claims: &claims };
     let named = objects::named(&events, &peers, &known, &Arguments::default()).expect("the queries work");
     let mut single = join::lasting(&events, &ledger).expect("the query works");
     single.extend(named.iter().map(|(id, named)| (*id, named.ownership())));
@@ -449,7 +450,7 @@ fn the_table_of_named_events_equals_the_naive_oracle() {
         }
         let (forest, ledger, claims, _) = scene.attribute();
         let (events, peers) = frames(&touches);
-        let known = Known { forest: &forest, ledger: &ledger, claims: &claims };
+        let known = Known { forest: &forest, ledger: &ledger, feeds: &Feeds::default(), claims: &claims };
         let got = objects::named(&events, &peers, &known, &Arguments::default()).expect("the queries work");
         let got: BTreeMap<u64, usize> = got.into_iter().map(|(id, named)| (id, named.span)).collect();
         let mut expected = BTreeMap::new();

@@ -1,0 +1,275 @@
+//! The ends of pipes, sockets and terminals through which anything went, read from the events.
+
+use super::handoffs::{Channel, End, Ends};
+use crate::error::Result;
+use crate::forest::Forest;
+use argus_schemas::events::Kind;
+use argus_schemas::manifest::ProcessKey;
+use polars::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+
+/// File types in a mode, of what is looked at here (`S_IFIFO`, `S_IFCHR`, `S_IFSOCK`; each up to the next type).
+const FIFOS: Range<u32> = 0o010_000..0o020_000;
+const DEVICES: Range<u32> = 0o020_000..0o040_000;
+const SOCKETS: Range<u32> = 0o140_000..0o150_000;
+
+/// The columns of an event that say through what something went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are columns of the events table")]
+pub struct Row {
+    pub event_id: u64,
+    pub kind: Option<Kind>,
+    pub boot_ns: u64,
+    pub last_ns: Option<u64>,
+    pub process: Option<ProcessKey>,
+    /// `None`: several.
+    pub tid: Option<i32>,
+    pub ret: i64,
+    pub path: Option<String>,
+    pub mode: Option<u32>,
+    pub dev: Option<u64>,
+    pub inode: Option<u64>,
+    pub family: Option<String>,
+    pub proto: Option<String>,
+    pub local_port: Option<u16>,
+    pub remote_port: Option<u16>,
+    /// The kernel's cookie of the socket.
+    pub socket: Option<u64>,
+    pub target_pid: Option<i32>,
+    /// Of a TCP connection: whether it had been accepted.
+    pub accepted: bool,
+    pub bytes_out: u64,
+    pub bytes_in: u64,
+}
+
+/// Reads them.
+///
+/// # Errors
+/// What polars fails with.
+pub fn read(events: &LazyFrame, forest: &Forest) -> Result<Ends> {
+    let is = |kind: Kind| col("kind").eq(lit(kind.as_str()));
+    let of_type = |types: Range<u32>| {
+        col("mode").gt_eq(lit(types.start)).and(col("mode").lt(lit(types.end))).fill_null(lit(false))
+    };
+    // Where the file is gone, its inode alone tells.
+    let gone = col("path").is_null().and(col("mode").is_null());
+    let through = col("family").is_not_null().or(of_type(FIFOS)).or(of_type(DEVICES)).or(gone);
+    let wanted = is(Kind::Close)
+        .and(through)
+        .or(is(Kind::Send))
+        .or(is(Kind::Bind))
+        .or(is(Kind::Connect))
+        .or(is(Kind::Pipe).and(of_type(SOCKETS)));
+    let several = col("missing").list().contains(lit("tid:several_threads"), false).fill_null(lit(false));
+    let columns = ["event_id", "kind", "boot_ns", "last_ns", "pid", "start_ns", "tid", "ret", "path", "mode", "dev"];
+    let more = [
+        "inode",
+        "family",
+        "proto",
+        "local_port",
+        "remote_port",
+        "socket",
+        "target_pid",
+        "flags",
+        "bytes_out",
+        "bytes_in",
+    ];
+    let mut selected: Vec<Expr> = columns.iter().chain(&more).map(|name| col(*name)).collect();
+    selected.push(several.alias("several"));
+    let found = events
+        .clone()
+        .filter(wanted)
+        .select(selected)
+        .sort(["boot_ns", "event_id"], SortMultipleOptions::default())
+        .collect()?;
+    let texts = |name: &str| -> Result<StringChunked> { Ok(found.column(name)?.str()?.clone()) };
+    let u64s = |name: &str| -> Result<UInt64Chunked> { Ok(found.column(name)?.u64()?.clone()) };
+    let u16s = |name: &str| -> Result<UInt16Chunked> { Ok(found.column(name)?.u16()?.clone()) };
+    let i32s = |name: &str| -> Result<Int32Chunked> { Ok(found.column(name)?.i32()?.clone()) };
+    let (kind, path, family, proto) = (texts("kind")?, texts("path")?, texts("family")?, texts("proto")?);
+    let (id, boot, last, start) = (u64s("event_id")?, u64s("boot_ns")?, u64s("last_ns")?, u64s("start_ns")?);
+    let (dev, inode, flags, socket) = (u64s("dev")?, u64s("inode")?, u64s("flags")?, u64s("socket")?);
+    let (out, into) = (u64s("bytes_out")?, u64s("bytes_in")?);
+    let (pid, tid, target) = (i32s("pid")?, i32s("tid")?, i32s("target_pid")?);
+    let (local, remote) = (u16s("local_port")?, u16s("remote_port")?);
+    let (ret, mode, several) =
+        (found.column("ret")?.i64()?, found.column("mode")?.u32()?, found.column("several")?.bool()?);
+    let text = |column: &StringChunked, row| column.get(row).map(str::to_owned);
+    let rows = (0..found.height()).map(|row| Row {
+        event_id: id.get(row).unwrap_or_default(),
+        kind: kind.get(row).and_then(Kind::from_text),
+        boot_ns: boot.get(row).unwrap_or_default(),
+        last_ns: last.get(row),
+        process: pid.get(row).zip(start.get(row)).map(|(pid, start_ns)| ProcessKey { pid, start_ns }),
+        tid: tid.get(row).filter(|_| !several.get(row).unwrap_or(false)),
+        ret: ret.get(row).unwrap_or_default(),
+        path: text(&path, row),
+        mode: mode.get(row),
+        dev: dev.get(row),
+        inode: inode.get(row),
+        family: text(&family, row),
+        proto: text(&proto, row),
+        local_port: local.get(row),
+        remote_port: remote.get(row),
+        socket: socket.get(row),
+        target_pid: target.get(row),
+        accepted: flags.get(row) == Some(1),
+        bytes_out: out.get(row).unwrap_or_default(),
+        bytes_in: into.get(row).unwrap_or_default(),
+    });
+    Ok(pair(rows, forest))
+}
+
+/// Who is on which end, of rows in order of time.
+pub fn pair(rows: impl IntoIterator<Item = Row>, forest: &Forest) -> Ends {
+    let mut pairing = Pairing { forest, other: HashMap::new(), bound: BTreeMap::new(), ports: HashMap::new() };
+    let (mut received, mut sent) = (Vec::new(), Vec::new());
+    let mut made: Option<(ProcessKey, Option<i32>, u64)> = None;
+    let mut uses = Vec::new();
+    for row in rows {
+        let Some(process) = row.process else { continue };
+        match (row.kind, row.inode) {
+            // The two sockets of a pair come one after the other.
+            (Some(Kind::Pipe), Some(inode)) => match made.take() {
+                Some((maker, tid, first)) if (maker, tid) == (process, row.tid) => {
+                    pairing.other.insert(first, inode);
+                    pairing.other.insert(inode, first);
+                }
+                _ => made = Some((process, row.tid, inode)),
+            },
+            // The port is gone by the time that the connection is.
+            (Some(Kind::Connect), _) => {
+                if let (Some(socket), Some(port)) = (row.socket, row.local_port.filter(|port| *port != 0)) {
+                    pairing.ports.insert(socket, port);
+                }
+            }
+            (Some(Kind::Bind), _) => {
+                if let Some(name) = row.name(row.local_port).filter(|_| row.ret >= 0) {
+                    pairing.bound.entry(process).or_default().insert(name);
+                }
+            }
+            _ => uses.push((process, row)),
+        }
+    }
+    for (process, row) in uses {
+        let end = |(channels, answer): (Vec<Channel>, bool)| End {
+            event_id: row.event_id,
+            process,
+            tid: row.tid,
+            first_ns: row.boot_ns,
+            last_ns: row.last_ns.unwrap_or(row.boot_ns).max(row.boot_ns),
+            channels,
+            answer,
+        };
+        if row.bytes_in > 0 {
+            received.extend(Some(end(pairing.into_end(process, &row))).filter(|end| !end.channels.is_empty()));
+        }
+        if row.bytes_out > 0 {
+            sent.extend(Some(end((pairing.out_of(process, &row), false))).filter(|end| !end.channels.is_empty()));
+        }
+    }
+    Ends::new(received, sent)
+}
+
+impl Row {
+    /// The name that a datagram socket is found by: a port or a path.
+    fn name(&self, port: Option<u16>) -> Option<String> {
+        match (self.family.as_deref()?, self.proto.as_deref()?) {
+            ("inet" | "inet6", "udp") => port.filter(|port| *port != 0).map(|port| format!("udp:{port}")),
+            ("unix", "dgram") => self.path.clone(),
+            _ => None,
+        }
+    }
+
+    fn is_fifo(&self) -> bool {
+        self.mode.map_or(self.path.is_none(), |mode| FIFOS.contains(&mode))
+    }
+}
+
+struct Pairing<'a> {
+    forest: &'a Forest,
+    /// Of a pair of sockets, the one by the other's inode.
+    other: HashMap<u64, u64>,
+    /// The names of datagram sockets.
+    bound: BTreeMap<ProcessKey, BTreeSet<String>>,
+    /// The ports of sockets that connected.
+    ports: HashMap<u64, u16>,
+}
+
+impl Pairing<'_> {
+    /// The process and those that it descends from, any of which may have opened what it uses.
+    fn line(&self, process: ProcessKey) -> impl Iterator<Item = ProcessKey> + '_ {
+        let parent = |key: &ProcessKey| self.forest.forked_by(*key).map(|(parent, _)| parent.key);
+        std::iter::successors(Some(process), parent)
+    }
+
+    /// What is read here, and whether it is an answer.
+    fn into_end(&self, process: ProcessKey, row: &Row) -> (Vec<Channel>, bool) {
+        let Some(family) = row.family.as_deref() else { return (self.of_file(row, false), false) };
+        match (family, row.proto.as_deref()) {
+            ("inet" | "inet6", Some("tcp")) => (self.tcp(row, !row.accepted), !row.accepted),
+            ("inet" | "inet6", Some("udp")) | ("unix", Some("dgram")) => {
+                if let Some(inode) = row.inode.filter(|inode| self.other.contains_key(inode)) {
+                    return (vec![Channel::Pair(inode)], false);
+                }
+                let names = self.line(process).filter_map(|key| self.bound.get(&key)).flatten();
+                let port = row.local_port.filter(|_| family != "unix").map(|port| format!("udp:{port}"));
+                let own = names.filter(|name| match &port {
+                    Some(port) => *name == port,
+                    None => name.starts_with("udp:") == (family != "unix"),
+                });
+                (own.map(|name| Channel::Datagram(name.clone())).collect(), false)
+            }
+            ("unix", _) => match row.inode.filter(|inode| self.other.contains_key(inode)) {
+                Some(inode) => (vec![Channel::Pair(inode)], false),
+                None => (self.unix(process, row, row.path.is_some()), row.path.is_some()),
+            },
+            _ => (Vec::new(), false),
+        }
+    }
+
+    /// Where what is written here comes out.
+    fn out_of(&self, process: ProcessKey, row: &Row) -> Vec<Channel> {
+        let Some(family) = row.family.as_deref() else { return self.of_file(row, true) };
+        match (family, row.proto.as_deref()) {
+            ("inet" | "inet6", Some("tcp")) => self.tcp(row, row.accepted),
+            ("inet" | "inet6", Some("udp")) => row.name(row.remote_port).map(Channel::Datagram).into_iter().collect(),
+            ("unix", proto) => match row.inode.and_then(|inode| self.other.get(&inode)) {
+                Some(other) => vec![Channel::Pair(*other)],
+                None if proto == Some("dgram") => row.name(None).map(Channel::Datagram).into_iter().collect(),
+                None => self.unix(process, row, row.path.is_none()),
+            },
+            _ => Vec::new(),
+        }
+    }
+
+    /// A connection is known by the process that connected and the one that listened. The kernel names the other one;
+    /// its own end may have been opened by any that it descends from.
+    fn unix(&self, process: ProcessKey, row: &Row, answer: bool) -> Vec<Channel> {
+        let Some(peer) = row.target_pid else { return Vec::new() };
+        let line = self.line(process).map(|own| own.pid);
+        if row.path.is_some() {
+            line.map(|client| Channel::Unix { client, listener: peer, answer }).collect()
+        } else {
+            line.map(|listener| Channel::Unix { client: peer, listener, answer }).collect()
+        }
+    }
+
+    fn tcp(&self, row: &Row, answer: bool) -> Vec<Channel> {
+        let own = || row.local_port.filter(|port| *port != 0).or_else(|| self.ports.get(&row.socket?).copied());
+        let client = if row.accepted { row.remote_port } else { own() };
+        client.map(|client| Channel::Tcp { client, answer }).into_iter().collect()
+    }
+
+    fn of_file(&self, row: &Row, writes: bool) -> Vec<Channel> {
+        // A program steers a terminal through its other end, and the one that works in it reads this one.
+        let steers = row.path.as_deref().is_some_and(|path| path.ends_with("/ptmx"));
+        let terminal = row.path.as_deref().is_some_and(|path| path.starts_with("/dev/pts/") || path == "/dev/tty");
+        match (row.dev, row.inode) {
+            _ if steers || terminal => (steers == writes).then_some(Channel::Terminal).into_iter().collect(),
+            (Some(dev), Some(inode)) if row.is_fifo() => vec![Channel::Pipe { dev, inode }],
+            _ => Vec::new(),
+        }
+    }
+}
