@@ -1,7 +1,7 @@
 //! Whether a case is still what the capture wrote: hashes, chain, signature, files, sequence gaps, schema.
 
 use crate::error::{Error, Result};
-use crate::load;
+use crate::load::{self, files};
 use argus_schemas::case::CaseLayout;
 use argus_schemas::events::Kind;
 use argus_schemas::manifest::{Manifest, chain, sha256_of};
@@ -52,7 +52,7 @@ pub fn verify(path: &Path, signers: Option<&Path>) -> Result<Verification> {
     let layout = CaseLayout::new(path);
     let (manifest, manifest_sha256) = load::manifest(&layout)?;
     let mut checks =
-        vec![files(&layout, &manifest)?, chained(&manifest), strangers(&layout, &manifest)?, ended(&manifest)];
+        vec![unchanged(&layout, &manifest)?, chained(&manifest), strangers(&layout, &manifest)?, ended(&manifest)];
     checks.extend([signature(&layout, &manifest, signers)?, undisturbed(&manifest)]);
     checks.extend(imported(&layout, &manifest_sha256)?);
     match load::load(path) {
@@ -78,25 +78,24 @@ pub fn verify(path: &Path, signers: Option<&Path>) -> Result<Verification> {
     Ok(Verification { manifest_sha256, checks })
 }
 
-fn files(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
+/// What is wrong with a file that must be there unchanged.
+fn problem(layout: &CaseLayout, name: &str, sha256: &str, bytes: Option<u64>) -> Result<Option<String>> {
+    let path = layout.root().join(name);
+    if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        return Ok(Some(format!("{name} is missing")));
+    }
+    if !files::lies_in(layout, name) {
+        return Ok(Some(format!("{name} is a link or a pipe, or lies behind a link: it is no file of this case")));
+    }
+    let (hash, found) = File::open(&path).and_then(sha256_of).map_err(|source| Error::Read { path, source })?;
+    let size = bytes.map(|bytes| format!(": {found} bytes, {bytes} when it was recorded")).unwrap_or_default();
+    Ok((hash != sha256).then(|| format!("{name} was changed{size}")))
+}
+
+fn unchanged(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
     let mut problems = Vec::new();
     for entry in &manifest.files {
-        let path = layout.root().join(&entry.path);
-        match File::open(&path) {
-            Ok(file) => {
-                let (hash, bytes) = sha256_of(file).map_err(|source| Error::Read { path, source })?;
-                if hash != entry.sha256 {
-                    problems.push(format!(
-                        "{} was changed: {bytes} bytes, {} when it was recorded",
-                        entry.path, entry.bytes
-                    ));
-                }
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                problems.push(format!("{} is missing", entry.path));
-            }
-            Err(source) => return Err(Error::Read { path, source }),
-        }
+        problems.extend(problem(layout, &entry.path, &entry.sha256, Some(entry.bytes))?);
     }
     Ok(check("files", problems, format!("{} files have the SHA-256 that the manifest names", manifest.files.len())))
 }
@@ -156,11 +155,9 @@ fn strangers(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
     let ledger = load::imports::ledger(layout)?;
     if let Some(ledger) = &ledger {
         known.extend(ledger.logs.iter().map(|log| log.path.as_str()));
-        known.insert("imports/ledger.json");
+        known.insert(CaseLayout::IMPORTS_LEDGER);
     }
-    let mut found = Vec::new();
-    beneath(layout.root(), &mut found)?;
-    let mut problems: Vec<String> = found
+    let problems = files::beneath(layout.root())?
         .iter()
         .filter_map(|path| path.strip_prefix(layout.root()).ok())
         .map(|path| path.to_string_lossy().into_owned())
@@ -172,22 +169,7 @@ fn strangers(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
         })
         .map(|path| format!("{path} is not in the manifest"))
         .collect();
-    problems.sort();
     Ok(check("no other files", problems, "the folder holds what the manifest names".to_owned()))
-}
-
-fn beneath(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    let failed = |source| Error::Read { path: folder.to_owned(), source };
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        // A link is a file of its own here: it is never followed.
-        if entry.file_type().map_err(failed)?.is_dir() {
-            beneath(&entry.path(), found)?;
-        } else {
-            found.push(entry.path());
-        }
-    }
-    Ok(())
 }
 
 fn ended(manifest: &Manifest) -> Check {
@@ -210,14 +192,7 @@ fn imported(layout: &CaseLayout, manifest_sha256: &str) -> Result<Option<Check>>
         problems.push(format!("the chain breaks at {}: an entry was changed, added, removed or moved", log.path));
     }
     for log in &ledger.logs {
-        match File::open(layout.root().join(&log.path)).and_then(sha256_of) {
-            Ok((hash, _)) if hash == log.sha256 => {}
-            Ok(_) => problems.push(format!("{} was changed since it was added", log.path)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                problems.push(format!("{} is missing", log.path));
-            }
-            Err(source) => return Err(Error::Read { path: layout.root().join(&log.path), source }),
-        }
+        problems.extend(problem(layout, &log.path, &log.sha256, None)?);
     }
     let names: Vec<String> = ledger.logs.iter().map(|log| format!("{} ({})", log.name, log.format)).collect();
     let otherwise = format!("added after the capture, and unchanged since: {}", names.join(", "));
@@ -236,7 +211,8 @@ fn undisturbed(manifest: &Manifest) -> Check {
 fn rows(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
     let mut problems = Vec::new();
     for entry in &manifest.files {
-        let (Some(rows), path) = (entry.rows, layout.root().join(&entry.path)) else { continue };
+        let Some(rows) = entry.rows.filter(|_| files::lies_in(layout, &entry.path)) else { continue };
+        let path = layout.root().join(&entry.path);
         if let Ok(found) = load::rows_of(&path)
             && found != rows
         {

@@ -1,8 +1,8 @@
 //! The rules. Each finding is one sentence that names the call, the act and the object; details carry the evidence.
 
-use super::{Evidence, Judged, act, ordinary};
+use super::{Evidence, Judged, act, ordinary, recorder};
 use crate::told::split_port;
-use argus_schemas::manifest::{IO_URING_UNSEEN, Manifest};
+use argus_schemas::manifest::IO_URING_UNSEEN;
 use argus_schemas::report::{Effect, Expectation, Facet, Finding, Severity, Unowned};
 use argus_schemas::verdicts::Verdict;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ const POWERFUL: [&str; 14] =
     ["sh", "bash", "dash", "zsh", "busybox", "curl", "wget", "nc", "ncat", "netcat", "socat", "ssh", "scp", "sudo"];
 
 /// How many objects a finding lists.
-const LISTED: usize = 10;
+pub(super) const LISTED: usize = 10;
 
 /// How much of a result a finding quotes, in characters.
 const QUOTED: usize = 120;
@@ -72,72 +72,6 @@ pub(super) fn gravity(effect: &Effect) -> Option<(&'static str, Severity)> {
     })
 }
 
-/// Whether an effect reaches for the recorder or for what it writes.
-fn reaches_for_the_record(effect: &Effect, manifest: &Manifest) -> bool {
-    match effect.facet {
-        Facet::Signal => manifest.recorder_pid.is_some_and(|pid| effect.object == format!("process {pid}")),
-        Facet::Read | Facet::Write | Facet::Delete | Facet::Rename | Facet::Permission | Facet::Privilege => {
-            let case = manifest.case_path.as_deref().unwrap_or_default();
-            let beneath =
-                |path: &str| path.strip_prefix(case).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            // What is done to a folder around the case is done to the case: a mount removed, a directory renamed.
-            let around = |path: &str| {
-                effect.facet != Facet::Read
-                    && effect.facet != Facet::Write
-                    && path.len() > 1
-                    && case.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
-            };
-            !case.is_empty() && (beneath(&effect.object) || around(&effect.object))
-        }
-        _ => false,
-    }
-}
-
-/// Attempts on the recorder itself: after one that worked, the record may be all there is.
-fn against_the_record(manifest: &Manifest, judged: &[Judged], unowned: &[Unowned], found: &mut Vec<Finding>) {
-    let by_calls = judged.iter().map(|call| (Some(call), call.effects.as_slice()));
-    let by_others = unowned.iter().map(|group| (None, group.effects.as_slice()));
-    for (call, effects) in by_calls.chain(by_others) {
-        let attempts: Vec<&Effect> = effects.iter().filter(|one| reaches_for_the_record(one, manifest)).collect();
-        let Some(first) = attempts.first() else { continue };
-        let who = call.map_or_else(|| "A process".to_owned(), |call| format!("`{}`", call.span.name));
-        let detail = first.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-        let mut details: Vec<String> = attempts
-            .iter()
-            .take(LISTED)
-            .map(|one| {
-                let detail = one.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-                format!("It {} {}{detail}: {}.", one.facet.past_tense(), one.object, one.outcome)
-            })
-            .collect();
-        details.push("This is the capture itself, or the case that it was writing.".to_owned());
-        found.push(Finding {
-            details,
-            at_ns: Some(first.first_ns),
-            event_ids: attempts.iter().flat_map(|one| one.event_ids.iter().copied()).take(LISTED).collect(),
-            span_id: call.map(|call| call.span.span_id.clone()),
-            span_name: call.map(|call| call.span.name.clone()),
-            ..Finding::new(
-                "recorder-attacked",
-                Severity::Critical,
-                format!("{who} {} {}{detail}, which belongs to the recorder", first.facet.past_tense(), first.object),
-            )
-        });
-    }
-}
-
-/// What was taken away from the case while it was recorded, and put back.
-fn disturbances(manifest: &Manifest, origin: u64) -> impl Iterator<Item = Finding> + '_ {
-    manifest.disturbances.iter().map(move |one| Finding {
-        details: vec![
-            format!("It was put back from what the recorder held open, and went on at {}.", one.went_on_at),
-            "The kernel's record tells who reached for it, where that was a recorded process.".to_owned(),
-        ],
-        at_ns: Some(one.boot_ns.saturating_sub(origin)),
-        ..Finding::new("case-disturbed", Severity::Critical, format!("While the case was recorded, {}", one.found))
-    })
-}
-
 /// Every finding of this stage, unsorted.
 pub(super) fn all(evidence: &Evidence, judged: &[Judged], unowned: &[Unowned], origin: u64) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -159,8 +93,8 @@ pub(super) fn all(evidence: &Evidence, judged: &[Judged], unowned: &[Unowned], o
     for group in unowned {
         of_group(group, judged, &mut found);
     }
-    against_the_record(evidence.manifest, judged, unowned, &mut found);
-    found.extend(disturbances(evidence.manifest, origin));
+    recorder::attacks(evidence.manifest, judged, unowned, &mut found);
+    found.extend(recorder::disturbances(evidence.manifest, origin));
     let unseen = evidence.manifest.coverage.uncovered.iter().any(|gap| gap.what == IO_URING_UNSEEN);
     for ring in evidence.rings {
         let call = judged.iter().find(|call| Some(&call.span.span_id) == ring.owner.as_ref());
@@ -416,7 +350,6 @@ fn of_group(group: &Unowned, judged: &[Judged], found: &mut Vec<Finding>) {
 
 #[cfg(test)]
 mod tests {
-    use super::reaches_for_the_record;
     use crate::effects::EffectRow;
     use crate::judge::testing::{manifest, report, row, span};
     use argus_schemas::report::{Facet, Report, Severity};
@@ -432,29 +365,6 @@ mod tests {
             .collect();
         assert_eq!(got, expected);
         report
-    }
-
-    #[test]
-    fn attempts_on_the_recorder_are_named() {
-        for (facet, object, expected) in [
-            (Facet::Signal, "process 99", true),
-            (Facet::Signal, "process 98", false),
-            (Facet::Delete, "/cases/x.argus/events/000001.parquet", true),
-            (Facet::Write, "/cases/x.argus", true),
-            (Facet::Write, "/cases/x.argus2", false),
-            (Facet::Read, "/cases", false),
-            (Facet::Rename, "/cases", true),
-            (Facet::Privilege, "/cases", true),
-            (Facet::Privilege, "/", false),
-            (Facet::Connect, "10.0.0.1:80", false),
-        ] {
-            let effect = crate::judge::testing::effect(facet, object, "ok");
-            assert_eq!(
-                reaches_for_the_record(&effect, &crate::judge::testing::manifest()),
-                expected,
-                "{facet:?} {object}"
-            );
-        }
     }
 
     #[test]

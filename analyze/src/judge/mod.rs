@@ -5,6 +5,7 @@ pub mod expectation;
 mod findings;
 pub mod glob;
 pub mod ordinary;
+mod recorder;
 #[cfg(test)]
 pub mod testing;
 

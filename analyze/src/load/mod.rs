@@ -1,5 +1,6 @@
 //! Reads a case folder into values. Imperfections become findings; only what cannot be read at all is an error.
 
+pub mod files;
 pub mod imports;
 mod tables;
 
@@ -59,13 +60,10 @@ pub struct Case {
 /// No manifest, not a manifest, or one of another format version.
 pub fn manifest(layout: &CaseLayout) -> Result<(Manifest, String)> {
     let path = layout.manifest();
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && layout.root().is_dir() => {
-            return Err(Error::NotACase { path: layout.root().to_owned() });
-        }
-        Err(source) => return Err(Error::Read { path: layout.root().to_owned(), source }),
-    };
+    if layout.root().is_dir() && !files::is_file(&path) {
+        return Err(Error::NotACase { path: layout.root().to_owned() });
+    }
+    let bytes = fs::read(&path).map_err(|source| Error::Read { path: layout.root().to_owned(), source })?;
     let refuse = |error: serde_json::Error| Error::Manifest { path: path.clone(), reason: error.to_string() };
     let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(refuse)?;
     let version = value.get("format_version").cloned().unwrap_or_default();
@@ -73,23 +71,11 @@ pub fn manifest(layout: &CaseLayout) -> Result<(Manifest, String)> {
         return Err(Error::Version { path, found: version.to_string(), known: FORMAT_VERSION });
     }
     let (hash, _) = sha256_of(bytes.as_slice()).map_err(|source| Error::Read { path: path.clone(), source })?;
-    Ok((serde_json::from_value(value).map_err(refuse)?, hash))
-}
-
-/// The Parquet files of a folder, by name; an absent folder has none.
-pub(crate) fn tables_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(Error::Read { path: folder.to_owned(), source }),
-    };
-    let mut files: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|e| e == "parquet"))
-        .collect();
-    files.sort();
-    Ok(files)
+    let manifest: Manifest = serde_json::from_value(value).map_err(refuse)?;
+    match manifest.files.iter().find(|file| !CaseLayout::names_a_file(&file.path)) {
+        Some(file) => Err(Error::Manifest { path, reason: format!("{:?} names no file of a case", file.path) }),
+        None => Ok((manifest, hash)),
+    }
 }
 
 /// The event files that the manifest names and that are there; and those that are there and that it does not name.
@@ -97,7 +83,7 @@ fn listed(layout: &CaseLayout, manifest: &Manifest) -> Result<(Vec<PathBuf>, Vec
     let named: BTreeSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
     let mut listed = Vec::new();
     let mut unlisted = Vec::new();
-    for path in tables_in(&layout.events())? {
+    for path in files::tables(&layout.events())? {
         let name = format!("events/{}", path.file_name().unwrap_or_default().to_string_lossy());
         if named.contains(name.as_str()) { listed.push(path) } else { unlisted.push(name) }
     }
@@ -117,6 +103,7 @@ pub fn load(path: &Path) -> Result<Case> {
         .and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()))
         .unwrap_or_else(|| "case".to_owned());
 
+    findings.extend(files::strange(&layout)?);
     let (segments, unlisted) = listed(&layout, &manifest)?;
     let present: BTreeSet<String> = segments
         .iter()
@@ -168,7 +155,7 @@ pub fn load(path: &Path) -> Result<Case> {
     };
     let clean = manifest.end.as_ref().is_some_and(|end| end.clean);
     let (mut spans, mut marks) =
-        (tables::spans(&tables_in(&layout.spans())?)?, tables::marks(&tables_in(&layout.marks())?)?);
+        (tables::spans(&files::tables(&layout.spans())?)?, tables::marks(&files::tables(&layout.marks())?)?);
     if !clean {
         findings.push(Finding::new(
             "unclean-end",
@@ -215,12 +202,7 @@ pub fn load(path: &Path) -> Result<Case> {
 }
 
 fn journal(layout: &CaseLayout, findings: &mut Vec<Finding>) -> Result<Vec<Received>> {
-    let path = layout.span_journal();
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(Error::Read { path, source }),
-    };
+    let Some(bytes) = files::read(layout, CaseLayout::SPAN_JOURNAL)? else { return Ok(Vec::new()) };
     let text = String::from_utf8_lossy(&bytes);
     let mut broken = 0u64;
     let lines = text.lines().filter_map(|line| serde_json::from_str(line).map_err(|_| broken += 1).ok()).collect();
