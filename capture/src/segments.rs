@@ -19,6 +19,9 @@ pub const PERIOD: Duration = Duration::from_millis(500);
 /// A segment is closed when it has this many rows: about 5 MB on disk, and 80 MB in memory until then at worst.
 const SEGMENT_ROWS: usize = 262_144;
 
+/// Or when so many came at once: in a flood nothing is written twice.
+const FLOOD_ROWS: usize = SEGMENT_ROWS / 4;
+
 /// Or when it is this old: ten hours of little work are 60 files.
 const SEGMENT_AGE: Duration = Duration::from_secs(600);
 
@@ -95,8 +98,9 @@ impl Segments {
     }
 
     fn write_batches(&mut self, case: &mut CaseFolder, fresh: bool, last: bool) -> Result<()> {
-        let closes = last || self.rows >= SEGMENT_ROWS || self.began.elapsed() >= SEGMENT_AGE;
         let just_come = self.batches.last().filter(|_| fresh).map_or(0, RecordBatch::num_rows);
+        let many = self.rows >= SEGMENT_ROWS || just_come >= FLOOD_ROWS;
+        let closes = last || many || self.began.elapsed() >= SEGMENT_AGE;
         let again = self.unwritten > just_come;
         let whole = closes || again || self.pieces.len() >= PIECES;
         if self.rows == 0 || !(fresh || whole) {
@@ -104,7 +108,7 @@ impl Segments {
         }
         self.number += 1;
         let name = CaseLayout::segment("events", self.number);
-        if whole {
+        if whole && self.batches.len() > 1 {
             // A batch of a few rows takes the memory of a thousand; one of all of them does not.
             let schema = self.batches[0].schema();
             let all = concat_batches(&schema, &self.batches).map_err(|source| Error::Columns { source })?;
