@@ -304,8 +304,10 @@ fn rows(events: &LazyFrame) -> Result<Vec<Row>> {
 pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
     let mut findings = Vec::new();
     let mut forest = Forest { graph: DiGraph::new(), by_key: BTreeMap::new() };
-    // The recorder's own process appears only as the forker of the root; it is no part of the workload.
-    let recorder = rows.iter().find(|row| row.child.is_some() && row.child == manifest.root).and_then(|row| row.key);
+    // The recorder's own process appears only as the forker of the root; it is no part of the workload. A thread of the
+    // root is no child of it.
+    let forked_root = |row: &&Row| row.child.is_some() && row.child == manifest.root && row.child != row.key;
+    let recorder = rows.iter().find(forked_root).and_then(|row| row.key);
     for row in &rows {
         for key in [row.key, row.child].into_iter().flatten().filter(|key| Some(*key) != recorder) {
             forest.by_key.entry(key).or_insert_with(|| {
