@@ -3,6 +3,7 @@
 //! What passes is never changed, held back or waited for: it is looked at on its way, and what is not understood passes
 //! like all else.
 
+mod server;
 mod watcher;
 
 use crate::cli::McpArguments;
@@ -11,7 +12,9 @@ use crate::hook::context;
 use crate::messenger::{Listener, in_time};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
+use nix::sys::stat::fstat;
 use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -36,12 +39,23 @@ pub fn mcp(arguments: &McpArguments) -> Result<u8> {
     }
     let name = arguments.command[0].to_string_lossy().into_owned();
     let mut server = command.spawn().map_err(|source| Error::Start { command: name, source })?;
+    let started = i32::try_from(server.id()).unwrap_or_default();
+    let inode = |pipe: Option<BorrowedFd<'_>>| pipe.and_then(|pipe| fstat(pipe).ok()).map_or(0, |found| found.st_ino);
+    let input = inode(server.stdin.as_ref().map(AsFd::as_fd));
+    let pipes = [input, inode(server.stdout.as_ref().map(AsFd::as_fd))];
     let traceparent = std::env::var("TRACEPARENT").ok().filter(|text| context(text).is_some());
     let watcher = Listener::find().map(|listener| {
         let (told, lines) = sync_channel(QUEUE_MAX);
         let teller = thread::spawn(move || tell(&listener, &lines));
-        let pid = i32::try_from(server.id()).unwrap_or_default();
-        (Arc::new(Mutex::new(Watcher::new(pid, arguments.name.clone(), traceparent))), told, teller)
+        (
+            Arc::new(Mutex::new(Watcher::new(
+                move || server::behind(started, pipes),
+                arguments.name.clone(),
+                traceparent,
+            ))),
+            told,
+            teller,
+        )
     });
     let watch = |from: Side| {
         let watched = watcher.as_ref().map(|(watcher, told, _)| (Arc::clone(watcher), told.clone()));

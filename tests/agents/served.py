@@ -1,5 +1,5 @@
 """An MCP client and, behind the proxy, a server of the real package. The server touches, in the folder of each call, what that
-one causes.  Usage: served.py TRUTH ARGUS_CAPTURE, or served.py --serve TRUTH"""
+one causes.  Usage: served.py TRUTH ARGUS_CAPTURE [LAUNCHER], or served.py --serve TRUTH"""
 
 import os
 import subprocess
@@ -31,11 +31,11 @@ def serve(truth):
     server.run()
 
 
-async def call(truth, argus):
+async def call(truth, argus, *launcher):
     from mcp import ClientSession, StdioServerParameters
     from mcp.client.stdio import stdio_client
 
-    behind = ["mcp", "--name", "files", "--", sys.executable, __file__, "--serve", truth]
+    behind = ["mcp", "--name", "files", "--", *launcher, sys.executable, __file__, "--serve", truth]
     # Clients give a server little of their environment; where the capture listens has to be among it.
     streams = stdio_client(StdioServerParameters(command=argus, args=behind, env=dict(os.environ)), open(os.devnull, "w"))
     async with streams as (read, write), ClientSession(read, write) as session:

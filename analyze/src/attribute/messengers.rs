@@ -1,7 +1,7 @@
 //! Spans that one process reports for another: a hook for its agent, a command for the shell that it was typed into.
 //!
 //! Such a span belongs to the process that it was reported for, if the messenger descends from that process, with nothing
-//! but shells between them, or started it, and if no other call owns the messenger. A messenger that the agent forked while another call
+//! but shells between them, or started it, itself or through a launcher, and if no other call owns the messenger. A messenger that the agent forked while another call
 //! was open is that call's by its window alone; that says nothing, as agents run their hooks beside their calls.
 
 use super::claims::Claims;
@@ -16,24 +16,29 @@ use argus_schemas::verdicts::Basis;
 pub struct Messenger {
     /// Whom it speaks for.
     pub home: ProcessKey,
-    /// From its own process up to the child of `home`; empty where it is the parent of `home`.
+    /// From its own process up to the child of `home`; empty where `home` descends from it.
     pub line: Vec<ProcessKey>,
     /// When it spoke.
     pub spoke_ns: u64,
 }
 
 /// The id of a process in its own pid namespace.
-fn named(process: &Process) -> i32 {
+pub fn named(process: &Process) -> i32 {
     process.ns_pid.unwrap_or(process.key.pid)
 }
 
 impl Messenger {
-    /// The messenger that `author` is, if it descends from a process of this id as it must.
-    pub fn of(author: &Process, for_pid: i32, spoke_ns: u64, forest: &Forest) -> Option<Messenger> {
-        // A parent may speak for what it started, which is its own doing: a proxy for its server.
-        let mut children = forest.children(author.key).into_iter().map(|(child, _)| child);
-        if let Some(child) = children.find(|one| named(one) == for_pid && one.alive_at(spoke_ns, 0)) {
-            return Some(Messenger { home: child.key, line: Vec::new(), spoke_ns });
+    /// The messenger that `author` is for one of the processes of this id, if they are related as they must be.
+    pub fn of(
+        author: &Process,
+        (for_pid, of_this_id): (i32, &[&Process]),
+        spoke_ns: u64,
+        forest: &Forest,
+    ) -> Option<Messenger> {
+        // One may speak for what it started, which is its own doing: a proxy for its server, also behind a launcher.
+        let started = |one: &&&Process| one.alive_at(spoke_ns, 0) && forest.descends(one.key, author.key);
+        if let Some(started) = of_this_id.iter().find(started) {
+            return Some(Messenger { home: started.key, line: Vec::new(), spoke_ns });
         }
         let mut line = vec![author.key];
         let (mut parent, mut fork) = forest.forked_by(author.key)?;

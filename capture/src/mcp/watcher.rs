@@ -29,15 +29,16 @@ pub enum Side {
 
 /// What is waited for, by the request's id.
 enum Asked {
-    /// This span's result.
-    Call(String),
+    /// This span's result, from this process.
+    Call(String, i32),
     /// The tools.
     Tools,
 }
 
 /// Follows both directions.
 pub struct Watcher {
-    server: i32,
+    find: Box<dyn Fn() -> i32 + Send>,
+    server: Option<i32>,
     name: Option<String>,
     traceparent: Option<String>,
     from_client: Lines,
@@ -50,11 +51,12 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Of a server that runs as this process, with the name that its client has for it.
-    pub fn new(server: i32, name: Option<String>, traceparent: Option<String>) -> Watcher {
+    /// Of a server with the name that its client has for it; which process it is, is asked when it is first called.
+    pub fn new(find: impl Fn() -> i32 + Send + 'static, name: Option<String>, traceparent: Option<String>) -> Watcher {
         let lines = || Lines::new(MESSAGE_MAX, 0);
         Watcher {
-            server,
+            find: Box::new(find),
+            server: None,
             name,
             traceparent,
             from_client: lines(),
@@ -91,12 +93,12 @@ impl Watcher {
     pub fn end(&mut self) -> Vec<Option<Value>> {
         let open = std::mem::take(&mut self.asked).into_values();
         let spans = open.filter_map(|asked| match asked {
-            Asked::Call(span) => Some(span),
+            Asked::Call(span, server) => Some((span, server)),
             Asked::Tools => None,
         });
-        let mut spans: Vec<String> = spans.collect();
+        let mut spans: Vec<(String, i32)> = spans.collect();
         spans.sort();
-        let ends = spans.into_iter().map(|span| Some(self.ended(&span, "unanswered", Value::Null)));
+        let ends = spans.into_iter().map(|(span, server)| Some(ended(&span, server, "unanswered", Value::Null)));
         ends.chain([None]).collect()
     }
 
@@ -137,25 +139,26 @@ impl Watcher {
             return None;
         }
         self.number += 1;
+        let server = *self.server.get_or_insert_with(&self.find);
         let now = boot_ns();
         // No other process has this number at this instant.
-        let (mut span, _) = sha256_of(format!("{}:{now}:{}", self.server, self.number).as_bytes()).ok()?;
+        let (mut span, _) = sha256_of(format!("{server}:{now}:{}", self.number).as_bytes()).ok()?;
         span.truncate(16);
         let told = params.pointer("/_meta/traceparent").and_then(Value::as_str);
         let (trace, parent) = told.and_then(context).or(self.traceparent.as_deref().and_then(context)).unzip();
-        let name = self.name.as_ref().map_or_else(|| tool.to_owned(), |server| format!("mcp__{server}__{tool}"));
+        let name = self.name.as_ref().map_or_else(|| tool.to_owned(), |name| format!("mcp__{name}__{tool}"));
         let line = json!({
             "v": 1, "type": "start", "span": span, "trace": trace, "parent": parent, "kind": "tool", "name": name,
-            "call_id": id.trim_matches('"'), "boot_ns": now, "for": self.server,
+            "call_id": id.trim_matches('"'), "boot_ns": now, "for": server,
             "args": params.get("arguments").cloned().map(bounded), "declares": self.declared.get(tool),
         });
-        self.ask(id, Asked::Call(span));
+        self.ask(id, Asked::Call(span, server));
         Some(line)
     }
 
     fn answer(&mut self, id: &str, status: &str, result: Value) -> Option<Value> {
         match self.asked.remove(id)? {
-            Asked::Call(span) => Some(self.ended(&span, status, result)),
+            Asked::Call(span, server) => Some(ended(&span, server, status, result)),
             Asked::Tools => {
                 let tools = result.get("tools").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
                 for tool in tools {
@@ -169,13 +172,13 @@ impl Watcher {
             }
         }
     }
+}
 
-    fn ended(&self, span: &str, status: &str, result: Value) -> Value {
-        json!({
-            "v": 1, "type": "end", "span": span, "boot_ns": boot_ns(), "for": self.server, "status": status,
-            "result": bounded(result),
-        })
-    }
+fn ended(span: &str, server: i32, status: &str, result: Value) -> Value {
+    json!({
+        "v": 1, "type": "end", "span": span, "boot_ns": boot_ns(), "for": server, "status": status,
+        "result": bounded(result),
+    })
 }
 
 /// A tool's annotations as a declaration: each with whether the server states it, or it only follows from its silence.
@@ -198,7 +201,7 @@ mod tests {
     /// What is told of these messages, shortened: type, name or status, and id of the call or result.
     #[track_caller]
     fn check(messages: &[(Side, &str)], expected: &[&str]) {
-        let mut watcher = Watcher::new(7, None, None);
+        let mut watcher = Watcher::new(|| 7, None, None);
         let mut told = Vec::new();
         for (from, message) in messages {
             told.extend(watcher.pass(*from, format!("{message}\n").as_bytes()));
@@ -269,7 +272,7 @@ mod tests {
 
     #[test]
     fn annotations_say_whether_they_were_stated() {
-        let mut watcher = Watcher::new(7, Some("files".to_owned()), None);
+        let mut watcher = Watcher::new(|| 7, Some("files".to_owned()), None);
         let tools =
             r#"{"id":0,"result":{"tools":[{"name":"t","annotations":{"readOnlyHint":true,"openWorldHint":"x"}}]}}"#;
         let list = r#"{"id":0,"method":"tools/list"}"#;

@@ -66,6 +66,26 @@ fn a_proxy_speaks_for_the_server_that_it_started() {
 }
 
 #[test]
+fn a_proxy_speaks_for_a_server_behind_a_launcher() {
+    let scene = Scene::new()
+        .fork(500, AGENT, AGENT, 50)
+        .fork(600, 50, 50, 60)
+        .executes(601, 60, "npx")
+        .fork(700, 60, 60, 70)
+        .span("A", (1_000, 2_000), 70, 0)
+        .reported_by(50, 50)
+        .fork(1_500, 70, 70, 150)
+        .fork(1_600, 60, 60, 160);
+    let expected = [
+        ((60, 60, 1_500), "agent"),
+        ((70, 70, 1_500), "A window"),
+        ((150, 150, 9_000), "A lineage"),
+        ((160, 160, 9_000), "agent"),
+    ];
+    check(scene, &expected, &[]);
+}
+
+#[test]
 fn a_messenger_of_another_call_or_process_is_not_believed() {
     let marked = || {
         Scene::new()
