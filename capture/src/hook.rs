@@ -8,7 +8,7 @@ use crate::clock::boot_ns;
 use crate::error::Result;
 use crate::messenger::{Listener, agent, bounded, in_time};
 use argus_schemas::manifest::sha256_of;
-use argus_schemas::span_log::HOOK;
+use argus_schemas::span_log::{HOOK, is_agent};
 use serde_json::{Value, json};
 use std::io::Read;
 
@@ -80,9 +80,10 @@ fn line(input: &Value, agent: i32, boot_ns: u64, traceparent: Option<&str>) -> O
     Some(match event {
         "PreToolUse" => {
             let (trace, parent) = traceparent.and_then(context).unzip();
+            let name = text("tool_name")?;
             json!({
-                "v": 1, "type": "start", "span": span, "trace": trace, "parent": parent, "kind": "tool",
-                "name": text("tool_name")?, "call_id": call, "session": text("session_id"), "boot_ns": boot_ns,
+                "v": 1, "type": "start", "span": span, "trace": trace, "parent": parent,
+                "kind": if is_agent(name) { "agent" } else { "tool" }, "name": name, "call_id": call, "session": text("session_id"), "boot_ns": boot_ns,
                 "for": agent, "source": HOOK, "args": value("tool_input"),
             })
         }
@@ -118,7 +119,10 @@ mod tests {
             json!({"hook_event_name": "PreToolUse", "session_id": "s", "tool_name": "Read", "tool_use_id": "toolu_2"}),
             json!({"hook_event_name": "PostToolUseFailure", "session_id": "s", "tool_use_id": "toolu_2", "error": "gone"}),
             json!({"hook_event_name": "PreToolUse", "session_id": "s", "tool_name": "Edit", "tool_use_id": "toolu_3"}),
+            json!({"hook_event_name": "PreToolUse", "session_id": "s", "tool_name": "Task", "tool_use_id": "toolu_4"}),
             json!({"hook_event_name": "Stop", "session_id": "s"}),
+            // A sub-agent in the background answers after its agent did.
+            json!({"hook_event_name": "PostToolUse", "session_id": "s", "tool_use_id": "toolu_4", "tool_response": "x"}),
         ];
         let mut assembler = Assembler::new();
         for (number, input) in (1..).zip(&said) {
@@ -144,9 +148,12 @@ mod tests {
         let expected = [
             ("Bash", (10_000_000, 20_000_000), Some("ok"), Some(r#"{"stdout":"a"}"#)),
             ("Read", (30_000_000, 40_000_000), Some("error"), Some(r#""gone""#)),
-            ("Edit", (50_000_000, 60_000_000), Some("abandoned"), None),
+            ("Edit", (50_000_000, 70_000_000), Some("abandoned"), None),
+            ("Task", (60_000_000, 80_000_000), Some("ok"), Some(r#""x""#)),
         ];
         assert_eq!(rows, expected);
+        let kinds: Vec<&str> = got.spans.iter().map(|span| span.kind.as_str()).collect();
+        assert_eq!(kinds, ["tool", "tool", "tool", "agent"]);
         let first = &got.spans[0];
         assert_eq!(first.span_id.len(), 16);
         assert_eq!((first.start_err_ns, first.end_err_ns), (4_000_000, 4_000_000));

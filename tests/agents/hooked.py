@@ -59,6 +59,15 @@ touch("Second/own")
 end(second)
 hook("PostToolUseFailure", tool_name="Second", tool_use_id="toolu_3", error="it broke")
 
+# A sub-agent, whose call is open while its tools are: it does nothing that they do not.
+before("toolu_5", "Task", "look around")
+before("toolu_6", "Inner", "inner")
+end(shell(f"echo >{truth}/Inner/child"))
+touch("Inner/own")
+after("toolu_6", "Inner", 1)
+touch("none/sub-agent")
+after("toolu_5", "Task", 1)
+
 # One that a person refused: nothing tells of its end but the end of the answer.
 before("toolu_4", "Refused", "rm -rf /")
 hook("Stop")

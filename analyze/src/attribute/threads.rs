@@ -150,7 +150,13 @@ fn unmarked(
     claims: &Claims,
 ) -> Ownership {
     let here = |span: &usize| claims.tid(*span).is_none_or(|tid| tid == thread.tid);
-    let candidates = innermost(open.keys().copied().filter(here).collect(), claims);
+    let mut candidates = innermost(open.keys().copied().filter(here).collect(), claims);
+    // A run of an agent owns what no call does, as the runtime does without one: beside a call it is no candidate.
+    if candidates.iter().any(|span| !claims.is_agent_run(*span)) {
+        candidates.retain(|span| !claims.is_agent_run(*span));
+    } else if candidates.len() > 1 {
+        return Ownership::agent(None);
+    }
     if let (1, Some(only)) = (candidates.len(), candidates.first()) {
         if open.get(only) == Some(&true) {
             return hold(*only, Basis::Window, claims);

@@ -7,6 +7,7 @@
 use super::instant::{Interval, field, milliseconds};
 use super::tool_calls::Calls;
 use super::{ForeignSpan, Format, Imported, json_text, present, source, text, version_between};
+use crate::span_log::is_agent;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead};
@@ -184,6 +185,7 @@ impl Reader {
             parent_id: run.clone(),
             call_id: Some(call.to_owned()),
             session: session.clone(),
+            kind: if is_agent(name) { "agent" } else { "tool" }.to_owned(),
             name: name.to_owned(),
             args: input.map(json_text),
             source: Format::ClaudeCode.as_str().to_owned(),

@@ -335,6 +335,7 @@ fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
     if kept.author_pid.is_none() {
         (kept.author_pid, kept.author_uid) = (weaker.author_pid, weaker.author_uid);
         (kept.for_pid, kept.end_author_pid) = (weaker.for_pid, weaker.end_author_pid);
+        kept.author_address = kept.author_address.or(weaker.author_address);
     }
     kept.received_boot_ns = match (kept.received_boot_ns, weaker.received_boot_ns) {
         (Some(one), Some(other)) => Some(one.min(other)),

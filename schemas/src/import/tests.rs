@@ -161,7 +161,7 @@ fn what_several_logs_tell_of_one_run_becomes_one_tree() {
     };
     let mut expected = [
         row("agent", "Claude Code", "claude-code:session:s", None),
-        row("tool", "Task", "claude-code:toolu_task", Some("claude-code:session:s")),
+        row("agent", "Task", "claude-code:toolu_task", Some("claude-code:session:s")),
         row("agent", "Explore", "claude-code:agent:a7", Some("claude-code:toolu_task")),
         row("tool", "Bash", "1111111111111111", Some("claude-code:agent:a7")),
     ];

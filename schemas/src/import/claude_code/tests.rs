@@ -40,7 +40,7 @@ fn a_session_becomes_calls_answers_and_agents() {
         "tool Bash claude-code:toolu_bash in claude-code:session:s1 error [4000..9001] [4000..9001] {\"command\":\"make\"} -> \"no rule\"",
         "llm m-1 claude-code:msg_2 in claude-code:session:s1 - [11000..12001] [11000..12001] - -> -",
         "agent Explore claude-code:agent:a77 in claude-code:toolu_task - [12000..12002] [19999..20001] - -> -",
-        "tool Task claude-code:toolu_task in claude-code:session:s1 ok [12000..12002] [19999..20001] {\"subagent_type\":\"Explore\",\"prompt\":\"look\"} -> [{\"type\":\"text\",\"text\":\"seen\"}]",
+        "agent Task claude-code:toolu_task in claude-code:session:s1 ok [12000..12002] [19999..20001] {\"subagent_type\":\"Explore\",\"prompt\":\"look\"} -> [{\"type\":\"text\",\"text\":\"seen\"}]",
         "llm m-1 claude-code:msg_3 in claude-code:session:s1 - [20000..21001] [20000..21001] - -> -",
         "tool Bash claude-code:toolu_server in claude-code:session:s1 ok [21000..21101] [21000..21101] background {\"command\":\"serve\",\"run_in_background\":true} -> \"started\"",
         "llm m-1 claude-code:msg_4 in claude-code:session:s1 - [21100..22001] [21100..22001] - -> -",
