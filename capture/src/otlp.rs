@@ -2,6 +2,8 @@
 //! politely and not kept.
 //!
 //! Whoever can reach the port can send: it is bound to this machine alone, and what is sent are claims like all others.
+//! The kernel does not name the process at the other end of a TCP connection, so its address is kept: the record of who
+//! connected from there tells the author.
 
 use crate::clock::boot_ns;
 use crate::error::{Error, Result};
@@ -112,10 +114,10 @@ async fn serve(listener: TcpListener, kept: Kept, mut stopped: oneshot::Receiver
         tokio::select! {
             biased;
             accepted = listener.accept(), if room => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     let kept = Rc::clone(&kept);
                     connections.spawn_local(async move {
-                        let answer = service_fn(move |request| answer(request, Rc::clone(&kept)));
+                        let answer = service_fn(move |request| answer(request, peer, Rc::clone(&kept)));
                         let mut server = http1::Builder::new();
                         server.timer(TokioTimer::new()).header_read_timeout(ARRIVAL);
                         // A connection that breaks takes nothing with it but itself.
@@ -134,13 +136,17 @@ async fn serve(listener: TcpListener, kept: Kept, mut stopped: oneshot::Receiver
 }
 
 /// Answers one request.
-async fn answer(request: Request<Incoming>, kept: Rc<Kept>) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    author_address: SocketAddr,
+    kept: Rc<Kept>,
+) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
     let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let json = kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(JSON);
     let mut response = Response::new(Full::new(Bytes::from_static(if json { b"{}" } else { b"" })));
     let kind = if json { JSON } else { PROTOBUF };
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
-    if let Err(status) = take(request, json, &kept).await {
+    if let Err(status) = take(request, json, author_address, &kept).await {
         *response.status_mut() = status;
         if status == StatusCode::METHOD_NOT_ALLOWED {
             response.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("POST"));
@@ -149,7 +155,12 @@ async fn answer(request: Request<Incoming>, kept: Rc<Kept>) -> std::result::Resu
     Ok(response)
 }
 
-async fn take(request: Request<Incoming>, json: bool, kept: &Kept) -> std::result::Result<(), StatusCode> {
+async fn take(
+    request: Request<Incoming>,
+    json: bool,
+    author_address: SocketAddr,
+    kept: &Kept,
+) -> std::result::Result<(), StatusCode> {
     let traces = match request.uri().path() {
         "/v1/traces" => true,
         "/v1/metrics" | "/v1/logs" => false,
@@ -182,7 +193,8 @@ async fn take(request: Request<Incoming>, json: bool, kept: &Kept) -> std::resul
     let body = if packed { unpack(&body)? } else { body.into() };
     let line = if json { String::from_utf8_lossy(&body).into_owned() } else { line_of_protobuf(&body) };
     // Answered when it is in the journal: the sender need not keep it any longer.
-    kept.journal.take(&Received { boot_ns: boot_ns(), source: OTLP.to_owned(), line, ..Received::default() });
+    let (source, author_address) = (OTLP.to_owned(), Some(author_address));
+    kept.journal.take(&Received { boot_ns: boot_ns(), author_address, source, line, ..Received::default() });
     Ok(())
 }
 

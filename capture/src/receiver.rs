@@ -259,7 +259,7 @@ fn line_to<'a>(
     let boot_ns = boot_ns();
     move |line: Line| {
         let line = line.text().into_owned();
-        sink.take(&Received { boot_ns, author_pid, author_uid, source: source.to_owned(), line });
+        sink.take(&Received { boot_ns, author_pid, author_uid, author_address: None, source: source.to_owned(), line });
     }
 }
 

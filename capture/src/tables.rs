@@ -126,8 +126,8 @@ impl Table {
         self.rows
     }
 
-    fn push_row(&mut self, cells: Vec<Cell<'_>>) {
-        debug_assert_eq!(cells.len(), self.builders.len());
+    fn push_row<const CELLS: usize>(&mut self, cells: [Cell<'_>; CELLS]) {
+        debug_assert_eq!(CELLS, self.builders.len());
         for (builder, cell) in self.builders.iter_mut().zip(cells) {
             builder.push(cell);
         }
@@ -137,7 +137,7 @@ impl Table {
     /// Appends one event.
     pub fn push_event(&mut self, e: &Event) {
         use Cell::{Bool, I32, I64, Text, Texts, U16, U32, U64};
-        self.push_row(vec![
+        self.push_row([
             U64(Some(e.event_id)),
             U64(Some(e.boot_ns)),
             U16(Some(e.cpu)),
@@ -199,7 +199,8 @@ impl Table {
         use Cell::{I32, Text, U32, U64};
         let mut table = Self::new(spans::COLUMNS);
         for s in rows {
-            table.push_row(vec![
+            let author_address = s.author_address.map(|address| address.to_string());
+            table.push_row([
                 Text(Some(&s.span_id)),
                 Text(s.trace_id.as_deref()),
                 Text(s.parent_id.as_deref()),
@@ -223,6 +224,7 @@ impl Table {
                 U64(s.received_boot_ns),
                 I32(s.for_pid),
                 I32(s.end_author_pid),
+                Text(author_address.as_deref()),
             ]);
         }
         table
@@ -233,7 +235,7 @@ impl Table {
         use Cell::{I32, Text, U32, U64};
         let mut table = Self::new(spans::MARK_COLUMNS);
         for m in rows {
-            table.push_row(vec![
+            table.push_row([
                 I32(m.pid),
                 I32(Some(m.tid)),
                 Text(m.span_id.as_deref()),

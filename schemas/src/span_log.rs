@@ -9,6 +9,7 @@ use crate::spans::{Mark, Span};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 /// The version of the log that this crate reads.
 pub const VERSION: u64 = 1;
@@ -17,11 +18,20 @@ pub const VERSION: u64 = 1;
 /// the call, so that its instants are bounds of those of the call.
 pub const HOOK: &str = "hook";
 
+/// The status of a call of which no hook told the end.
+const ABANDONED: &str = "abandoned";
+
 /// The `source` of a request in OTLP.
 pub const OTLP: &str = "otlp";
 
 /// How much of what was not understood of a request is shown; the journal holds all of it.
 const SHOWN: usize = 200;
+
+/// Whether a coding agent's tool of this name is another agent, which calls tools of its own: what such a call does
+/// itself is the runtime's, and its tools are told apart from it without saying so.
+pub fn is_agent(tool: &str) -> bool {
+    matches!(tool, "Task" | "Agent")
+}
 
 /// Whether a program of this name is a shell: what stands between an agent and its hook, or a shell and its command.
 pub fn is_shell(program: &str) -> bool {
@@ -38,6 +48,9 @@ pub struct Received {
     pub author_pid: Option<i32>,
     /// The sending user; `None` for lines read from a file.
     pub author_uid: Option<u32>,
+    /// The address and port that it was sent from, where it came over TCP: the kernel's record tells whose that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author_address: Option<SocketAddr>,
     /// `socket`, `file`, or `otlp`.
     pub source: String,
     /// The line, without its end; the body of a request in OTLP, as [`import::read_otlp_line`] reads it.
@@ -51,6 +64,7 @@ impl Received {
             boot_ns: self.boot_ns,
             author_pid: self.author_pid,
             author_uid: self.author_uid,
+            author_address: self.author_address,
             source: self.source.clone(),
             line: String::new(),
         }
@@ -239,8 +253,9 @@ pub struct Refused {
 pub struct Assembled {
     /// In order of their start lines.
     pub spans: Vec<Span>,
-    /// Spans of OTLP, with when they were received: they tell the time by the wall clock, until [`Assembled::place`].
-    pub foreign: Vec<(ForeignSpan, u64)>,
+    /// Spans of OTLP, with when and from where they were received: they tell the time by the wall clock, until
+    /// [`Assembled::place`].
+    pub foreign: Vec<(ForeignSpan, u64, Option<SocketAddr>)>,
     /// In order of receipt.
     pub marks: Vec<Mark>,
     /// Lines that authors say they could not deliver.
@@ -257,8 +272,9 @@ impl Assembled {
     /// Puts spans that tell the time by the wall clock among the others, through pairs of both clocks.
     pub fn place(&mut self, pairs: &[ClockPair]) {
         let Some(clock) = ClockMap::new(pairs) else { return };
-        let placed = self.foreign.drain(..).map(|(foreign, received_boot_ns)| Span {
+        let placed = self.foreign.drain(..).map(|(foreign, received_boot_ns, author_address)| Span {
             received_boot_ns: Some(received_boot_ns),
+            author_address,
             ..clock.span(&foreign)
         });
         self.spans.extend(placed);
@@ -302,7 +318,8 @@ impl Assembler {
 
     fn request(&mut self, received: &Received) {
         let told = import::read_otlp_line(&received.line);
-        self.assembled.foreign.extend(told.spans.into_iter().map(|span| (span, received.boot_ns)));
+        let of_request = |span| (span, received.boot_ns, received.author_address);
+        self.assembled.foreign.extend(told.spans.into_iter().map(of_request));
         if told.counts.lost() > 0 {
             self.assembled.counts.unreadable += 1;
             let reasons: Vec<String> = told
@@ -345,7 +362,9 @@ impl Assembler {
                 if span.author_pid != received.author_pid && !messenger {
                     return Err("another process than the one that started the span ended it");
                 }
-                if span.end_boot_ns.is_some() {
+                // The end of an answer does not end what a sub-agent was left to do in the background.
+                let given_up = span.source == HOOK && span.status.as_deref() == Some(ABANDONED);
+                if span.end_boot_ns.is_some() && !given_up {
                     return Err("the span had already ended");
                 }
                 if boot_ns < span.start_boot_ns {
@@ -371,7 +390,7 @@ impl Assembler {
                 };
                 for span in spans.iter_mut().filter(its) {
                     between_hooks(span, Interval::around(boot_ns, 0), None);
-                    span.status = Some("abandoned".to_owned());
+                    span.status = Some(ABANDONED.to_owned());
                     span.end_author_pid = received.author_pid;
                 }
             }
@@ -418,6 +437,7 @@ mod tests {
                 boot_ns: 1_000,
                 author_pid: Some(*author),
                 author_uid: Some(1000),
+                author_address: None,
                 source: "socket".to_owned(),
                 line: (*line).to_owned(),
             });

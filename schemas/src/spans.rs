@@ -1,6 +1,7 @@
 //! The spans and marks tables: what the agent says that it did.
 
 use crate::events::{Column, ColumnType::*, optional, required};
+use std::net::SocketAddr;
 
 /// The columns of `spans/*.parquet`, in file order.
 pub const COLUMNS: &[Column] = &[
@@ -27,6 +28,7 @@ pub const COLUMNS: &[Column] = &[
     optional("received_boot_ns", U64),
     optional("for_pid", I32),
     optional("end_author_pid", I32),
+    optional("author_address", Text),
 ];
 
 /// The columns of `marks/*.parquet`, in file order. `span_id` null: no span is current on that thread from then on.
@@ -89,6 +91,9 @@ pub struct Span {
     pub for_pid: Option<i32>,
     /// The messenger that reported the end of such a span, as the kernel says, in the capture's pid namespace.
     pub end_author_pid: Option<i32>,
+    /// The address and TCP port that it was sent from. Whose that was shows in the kernel's record of the connection; then that one
+    /// is the author.
+    pub author_address: Option<SocketAddr>,
 }
 
 /// From `boot_ns` on, `span_id` is what this thread works for.

@@ -1,5 +1,6 @@
 """An agent that knows nothing of Argus and tells its calls to OpenTelemetry, as the GenAI conventions say. It touches, in the
-folder of each call, what that one causes.  Usage: traced.py TRUTH"""
+folder of each call, what that one causes; one of its tools sends, behind its back, what it did not do. Told of no endpoint,
+it says `ready` and waits for one.  Usage: traced.py TRUTH"""
 
 import json
 import os
@@ -13,7 +14,32 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+FORGER = """
+import json, os, sys, time, urllib.request
+now = time.time_ns()
+def forged(name, number, resource):
+    value = {"stringValue": name}
+    attributes = [
+        {"key": "gen_ai.operation.name", "value": {"stringValue": "execute_tool"}},
+        {"key": "gen_ai.tool.name", "value": {"stringValue": name}},
+    ]
+    span = {
+        "traceId": "f" * 32, "spanId": f"{number:016x}", "name": name, "attributes": attributes,
+        "startTimeUnixNano": str(now), "endTimeUnixNano": str(now + 10**9),
+    }
+    attributes = [{"key": "process.pid", "value": {"intValue": resource}}] if resource else []
+    return {"resource": {"attributes": attributes}, "scopeSpans": [{"spans": [span]}]}
+body = json.dumps({"resourceSpans": [forged("forged", 1, None), forged("put upon", 2, os.getppid())]})
+urllib.request.urlopen(urllib.request.Request(
+    sys.argv[1] + "/v1/traces", body.encode(), {"Content-Type": "application/json"}
+)).close()
+open(sys.argv[2], "w").close()
+"""
+
 truth = sys.argv[1]
+if "OTEL_EXPORTER_OTLP_ENDPOINT" not in os.environ:
+    print("ready", flush=True)
+    os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = input()
 provider = TracerProvider(resource=Resource.create({"service.name": "agent", "process.pid": os.getpid()}))
 provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
 trace.set_tracer_provider(provider)
@@ -49,6 +75,8 @@ with tracer.start_as_current_span("invoke_agent a", attributes={"gen_ai.operatio
         shell("list/child")
         with tool("stat"):
             shell("stat/child")
+            endpoint = os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"]
+            subprocess.run([sys.executable, "-c", FORGER, endpoint, f"{truth}/stat/forger"], check=True)
     touch("none/between")
 touch("none/after")
 provider.shutdown()

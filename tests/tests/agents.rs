@@ -3,11 +3,14 @@
 
 use argus_schemas::report::{Facet, Report};
 use argus_tests::{
-    Scratch, can_capture, capture, files_beneath, on_path, one_at_a_time, program, report, run, shown, skip, workspace,
+    Scratch, as_root, can_capture, capture, files_beneath, on_path, one_at_a_time, program, report, run, shown, skip,
+    workspace,
 };
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -138,7 +141,7 @@ fn a_coding_agents_hooks() {
         return;
     }
     let scratch = Scratch::new("hook");
-    let truth = truth(&scratch, &["none", "Alone", "First", "Second", "either"]);
+    let truth = truth(&scratch, &["none", "Alone", "First", "Second", "either", "Inner"]);
     assert!(run(Command::new("mkfifo").arg(truth.join("gate"))).status.success());
     let output = run(Command::new(program("argus-capture")).args(["hook", "--settings"]));
     assert!(output.status.success(), "{}", shown(&output));
@@ -158,17 +161,24 @@ fn a_coding_agents_hooks() {
         ("First/child", "First"),
         ("either/child", "First|Second"),
         ("Second/own", "Second"),
+        ("Inner/child", "Inner"),
+        ("Inner/own", "Inner"),
+        ("none/sub-agent", "runtime"),
         ("none/after", "runtime"),
         ("gate", "runtime"),
         ("none/child", "runtime"),
     ];
     let report = check(&scratch, &[], &command, &truth, &expected, &[]);
-    let told: Vec<_> =
+    let mut told: Vec<_> =
         report.calls.iter().map(|call| (call.name.as_str(), call.status.as_deref(), call.result.as_deref())).collect();
+    // Of two that lie between the same hooks, nothing tells which began first.
+    told[3..5].sort();
     let expected = [
         ("Alone", Some("ok"), Some(r#"{"stdout":""}"#)),
         ("First", Some("ok"), Some(r#"{"stdout":""}"#)),
         ("Second", Some("error"), Some("\"it broke\"")),
+        ("Inner", Some("ok"), Some(r#"{"stdout":""}"#)),
+        ("Task", Some("ok"), Some(r#"{"stdout":""}"#)),
         ("Refused", Some("abandoned"), None),
     ];
     assert_eq!(told, expected);
@@ -189,20 +199,105 @@ fn an_agent_that_speaks_opentelemetry() {
         workspace().join("tests/agents/traced.py").into_os_string(),
         truth.clone().into_os_string(),
     ];
-    let expected = [
-        ("none/before", "runtime"),
-        ("list/own", "list"),
-        ("list/child", "list"),
-        ("stat/child", "stat"),
-        ("none/between", "runtime"),
-        ("none/after", "runtime"),
-    ];
-    let report = check(&scratch, &["--otlp", "127.0.0.1:0"], &command, &truth, &expected, &[]);
+    let rules = ["forged-span", "forged-span"];
+    let report = check(&scratch, &["--otlp", "127.0.0.1:0"], &command, &truth, &TRACED, &rules);
     let told: Vec<_> =
         report.calls.iter().map(|call| (call.name.as_str(), call.kind.as_str(), call.args.as_deref())).collect();
     let args = r#"{"path":"/srv"}"#;
     check_journal_alone(&scratch, &truth, &owners(&report, &truth));
-    assert_eq!(told[1..], [("list", "tool", Some(args)), ("stat", "tool", Some("{}"))], "{told:?}");
+    let expected = [
+        ("list", "tool", Some(args)),
+        ("stat", "tool", Some("{}")),
+        ("forged", "tool", None),
+        ("put upon", "tool", None),
+    ];
+    assert_eq!(told[1..], expected, "{told:?}");
+}
+
+/// Whose everything is that `traced.py` touches.
+const TRACED: [(&str, &str); 7] = [
+    ("none/before", "runtime"),
+    ("list/own", "list"),
+    ("list/child", "list"),
+    ("stat/child", "stat"),
+    ("stat/forger", "stat"),
+    ("none/between", "runtime"),
+    ("none/after", "runtime"),
+];
+
+/// Sends a span to an address, and waits until it is taken.
+fn send_otlp(address: &str, name: &str) {
+    let span = format!(
+        r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"traceId":"{:032x}","spanId":"{:016x}","name":"{name}",
+        "attributes":[{{"key":"gen_ai.operation.name","value":{{"stringValue":"execute_tool"}}}}],
+        "startTimeUnixNano":"{}"}}]}}]}}]}}"#,
+        7,
+        7,
+        std::time::UNIX_EPOCH.elapsed().expect("it is after 1970").as_nanos()
+    );
+    let request = format!(
+        "POST /v1/traces HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{span}",
+        span.len()
+    );
+    let mut stream = TcpStream::connect(address).expect("somebody listens");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let answer = std::io::read_to_string(stream).expect("it answers");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn an_agent_that_runs_already_and_speaks_opentelemetry() {
+    let what = "OTLP from an agent that runs already";
+    if !ready(what) {
+        return;
+    }
+    let Some(python) = python() else {
+        return skip(what, "the packages that `make setup` installs for it are not there");
+    };
+    let _alone = one_at_a_time();
+    let scratch = Scratch::new("otlp-attach");
+    let truth = truth(&scratch, &["none", "list", "stat"]);
+    let mut agent = Command::new(python)
+        .arg(workspace().join("tests/agents/traced.py"))
+        .arg(&truth)
+        .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut said = BufReader::new(agent.stdout.take().expect("it is piped")).lines();
+    assert_eq!(said.next().expect("it speaks").expect("in UTF-8"), "ready");
+    let case = scratch.join("attached.argus");
+    let mut capture = as_root(program("argus-capture"))
+        .args(["attach".as_ref(), "-o".as_ref(), case.as_os_str()])
+        .args(["--pid", &agent.id().to_string(), "--otlp", "127.0.0.1:0"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the capture starts");
+    let mut lines = BufReader::new(capture.stderr.take().expect("it is piped")).lines();
+    let mut told = lines.by_ref().map_while(Result::ok);
+    let endpoint = told
+        .find_map(|line| line.split_once("OTLP is received at ").map(|(_, endpoint)| endpoint.to_owned()))
+        .expect("it says where");
+    // This test is not followed, and no agent.
+    send_otlp(endpoint.trim_start_matches("http://"), "stranger");
+    let mut stdin = agent.stdin.take().expect("it is piped");
+    stdin.write_all(format!("{endpoint}\n").as_bytes()).expect("the agent reads");
+    assert!(agent.wait().expect("it ends").success());
+    lines.for_each(drop);
+    assert!(capture.wait().expect("it ends with the agent").success());
+    let report = report(&case);
+    let expected = TRACED.iter().map(|(file, owner)| ((*file).to_owned(), (*owner).to_owned())).collect();
+    assert_eq!(owners(&report, &truth), expected, "{:#?}", report.findings);
+    let mut found: Vec<&str> = report
+        .findings
+        .iter()
+        .map(|finding| finding.rule.as_str())
+        .filter(|rule| ["forged-span", "unfollowed-author"].contains(rule))
+        .collect();
+    found.sort_unstable();
+    assert_eq!(found, ["forged-span", "forged-span", "unfollowed-author"], "{:#?}", report.findings);
 }
 
 /// A capture that was killed has no table of spans, and had put every request into the journal when it answered.
@@ -221,20 +316,34 @@ fn check_journal_alone(scratch: &Scratch, truth: &Path, expected: &BTreeSet<(Str
 
 #[test]
 fn an_mcp_server_behind_the_proxy() {
-    if !ready("an MCP server behind the proxy") {
+    check_mcp("an MCP server behind the proxy", &[]);
+}
+
+/// As `npx` and `uv run` do: they wait for the server that they started, which has their input and output.
+#[test]
+fn an_mcp_server_behind_a_launcher() {
+    check_mcp("an MCP server behind a launcher", &["sh", "-c", r#"timeout 600 "$@"; exit $?"#, "sh"]);
+}
+
+#[track_caller]
+fn check_mcp(what: &str, launcher: &[&str]) {
+    if !ready(what) {
         return;
     }
     let Some(python) = python() else {
-        return skip("an MCP server behind the proxy", "the packages that `make setup` installs for it are not there");
+        return skip(what, "the packages that `make setup` installs for it are not there");
     };
     let scratch = Scratch::new("mcp");
     let truth = truth(&scratch, &["none", "look", "fail"]);
-    let command = [
+    let command: Vec<OsString> = [
         python.into_os_string(),
         workspace().join("tests/agents/served.py").into_os_string(),
         truth.clone().into_os_string(),
         program("argus-capture").into_os_string(),
-    ];
+    ]
+    .into_iter()
+    .chain(launcher.iter().map(Into::into))
+    .collect();
     let expected = [
         ("none/before", "runtime"),
         ("look/own", "mcp__files__look"),

@@ -112,6 +112,29 @@ fn a_case_that_is_unmounted_is_put_back() {
     check(&scratch, &case, attack, "unmounted");
 }
 
+/// What the kernel lets one process do to another through files, and what the agent speaks through.
+#[test]
+fn handles_on_the_recorder_are_named() {
+    if !ready("the kernel's handles on the recorder") {
+        return;
+    }
+    let _alone = one_at_a_time();
+    for (attack, title) in [
+        ("echo 0 >/proc/$PPID/oom_score_adj", "/oom_score_adj, which belongs to the recorder"),
+        (": 3<>/proc/$PPID/mem", "/mem, which belongs to the recorder"),
+        ("rm $ARGUS_SOCKET", "deleted"),
+    ] {
+        let scratch = Scratch::new("handles");
+        let case = scratch.join("h.argus");
+        let output = capture(&case, &[], &[], &["sh", "-c", attack]);
+        assert!(output.status.success(), "{}", shown(&output));
+        let report = report(&case);
+        let found: Vec<_> = report.findings.iter().filter(|one| one.rule == "recorder-attacked").collect();
+        let [found] = found[..] else { panic!("{attack}: {:#?}", report.findings) };
+        assert!(found.severity == Severity::Critical && found.title.contains(title), "{attack}: {found:#?}");
+    }
+}
+
 #[test]
 fn programs_without_the_captures_variables_are_named() {
     if !ready("unsetting the capture's variables") {

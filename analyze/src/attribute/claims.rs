@@ -1,6 +1,6 @@
 //! What the agent says, held against the forest: which process and thread each span and mark belongs to.
 
-use super::messengers::Messenger;
+use super::messengers::{Messenger, named};
 use crate::forest::{Forest, Process};
 use argus_schemas::manifest::{Manifest, ProcessKey};
 use argus_schemas::report::{Finding, Severity};
@@ -75,6 +75,7 @@ pub struct Claims<'a> {
     usable: Vec<bool>,
     windows: Vec<Window>,
     messengers: BTreeMap<(usize, Told), Messenger>,
+    relays: BTreeMap<usize, (ProcessKey, u64)>,
     by_process: BTreeMap<ProcessKey, Vec<usize>>,
     marks: BTreeMap<ProcessKey, Vec<ThreadMark>>,
     distrust: Vec<u64>,
@@ -113,9 +114,7 @@ impl<'a> Claims<'a> {
         let mut by_inner_pid: BTreeMap<i32, Vec<&Process>> = BTreeMap::new();
         for process in forest.processes() {
             by_pid.entry(process.key.pid).or_default().push(process);
-            if let Some(inner) = process.ns_pid {
-                by_inner_pid.entry(inner).or_default().push(process);
-            }
+            by_inner_pid.entry(named(process)).or_default().push(process);
         }
         let place = |author: Option<i32>, said: Option<i32>, boot_ns: u64, error_ns: u64| -> Option<&Process> {
             let candidates = match (author, said) {
@@ -136,13 +135,14 @@ impl<'a> Claims<'a> {
             usable: vec![false; spans.len()],
             windows: spans.iter().map(Window::of).collect(),
             messengers: BTreeMap::new(),
+            relays: BTreeMap::new(),
             by_process: BTreeMap::new(),
             marks: BTreeMap::new(),
             distrust: Vec::new(),
             origin,
         };
         let (mut homeless, mut contradicting, mut twice) = (Tally::default(), Tally::default(), Tally::default());
-        let mut strangers = Tally::default();
+        let (mut strangers, mut unfollowed) = (Tally::default(), Tally::default());
         for (index, span) in spans.iter().enumerate() {
             if claims.by_id.contains_key(span.span_id.as_str()) {
                 twice.add(span.start_boot_ns, format!("{} `{}`.", span.span_id, span.name));
@@ -151,6 +151,25 @@ impl<'a> Claims<'a> {
             claims.by_id.insert(&span.span_id, index);
             let said = span.pid.or(span.for_pid);
             let window = claims.windows[index];
+            if let Some(address) = span.author_address.filter(|_| span.author_pid.is_none()) {
+                unfollowed.add(span.start_boot_ns, format!("`{}` came from {address}.", span.name));
+                continue;
+            }
+            // What sends on what others tell is no party to it: the call is of the process that it names.
+            let home = |relay: &Process| {
+                let named = span.pid.filter(|pid| *pid != relay.key.pid && Some(*pid) != relay.ns_pid)?;
+                place(None, Some(named), span.start_boot_ns, span.start_err_ns)
+            };
+            let sent = span.author_address.and(span.received_boot_ns);
+            if let Some(received) = sent
+                && let Some(relay) = place(span.author_pid, None, received, 0)
+                && let Some(home) = home(relay)
+            {
+                claims.relays.insert(index, (relay.key, received));
+                claims.process[index] = Some(home.key);
+                claims.by_process.entry(home.key).or_default().push(index);
+                continue;
+            }
             let placed = match span.for_pid.filter(|_| span.author_pid.is_some()) {
                 None => place(span.author_pid, said, span.start_boot_ns, span.start_err_ns),
                 // A messenger spoke when it began, however long the call took to do so.
@@ -162,7 +181,8 @@ impl<'a> Claims<'a> {
                 continue;
             };
             if let (Some(author), Some(for_pid)) = (span.author_pid, span.for_pid) {
-                let Some(messenger) = Messenger::of(process, for_pid, window.from_ns, forest) else {
+                let whom = (for_pid, by_inner_pid.get(&for_pid).map_or(&[][..], Vec::as_slice));
+                let Some(messenger) = Messenger::of(process, whom, window.from_ns, forest) else {
                     strangers.add(
                         span.start_boot_ns,
                         format!("`{}` was reported for pid {for_pid} by pid {author}.", span.name),
@@ -173,7 +193,7 @@ impl<'a> Claims<'a> {
                 claims.messengers.insert((index, Told::Start), messenger);
                 if let (Some(author), Some(to_ns)) = (span.end_author_pid, window.to_ns) {
                     let ended = place(Some(author), None, to_ns, 0)
-                        .and_then(|process| Messenger::of(process, for_pid, to_ns, forest))
+                        .and_then(|process| Messenger::of(process, whom, to_ns, forest))
                         .filter(|messenger| messenger.home == home);
                     match ended {
                         Some(messenger) => {
@@ -270,6 +290,15 @@ impl<'a> Claims<'a> {
                 ),
                 origin,
             ),
+            unfollowed.finding(
+                "unfollowed-author",
+                Severity::High,
+                count(
+                    "A call was reported over OTLP by a process that was not followed, and is not believed",
+                    "# calls were reported over OTLP by processes that were not followed, and are not believed",
+                ),
+                origin,
+            ),
             twice.finding(
                 "duplicate-span",
                 Severity::Medium,
@@ -356,11 +385,17 @@ impl<'a> Claims<'a> {
         self.messengers.get(&(span, told))
     }
 
+    /// The processes that sent on what others told, and when what they sent was received.
+    pub fn relays(&self) -> impl Iterator<Item = (usize, ProcessKey, u64)> {
+        self.relays.iter().map(|(span, (process, received))| (*span, *process, *received))
+    }
+
     /// Believes a messenger no longer: a span whose start it told belongs to no process, and one whose end it told goes on.
     pub fn disbelieve(&mut self, span: usize, told: Told) {
         self.messengers.remove(&(span, told));
         match told {
             Told::Start => {
+                self.relays.remove(&span);
                 if let Some(of_home) = self.process[span].take().and_then(|home| self.by_process.get_mut(&home)) {
                     of_home.retain(|index| *index != span);
                 }

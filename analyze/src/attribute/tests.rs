@@ -4,6 +4,7 @@
 mod arguments;
 mod handoffs;
 mod messengers;
+mod relays;
 
 use super::arguments::Arguments;
 use super::claims::Claims;
@@ -248,6 +249,41 @@ fn an_agents_run_is_the_runtime_until_a_call_encloses_it() {
         .that(agent);
     let expected =
         [((AGENT, AGENT, 1_500), "agent R"), ((AGENT, AGENT, 2_500), "A window"), ((AGENT, AGENT, 3_500), "S window")];
+    check(scene, &expected, &[]);
+}
+
+#[test]
+fn an_agent_that_was_attached_to_and_starts_a_thread_is_no_recorder() {
+    let mut scene = Scene::new();
+    scene.rows.clear();
+    let scene = scene
+        .row(900, AGENT, AGENT, Row { kind: Some(Kind::Existing), ..Row::default() })
+        .thread(950, AGENT, AGENT, 11)
+        .span("A", (1_000, 3_000), AGENT, 0)
+        .fork(1_500, AGENT, AGENT, 150);
+    let expected =
+        [((AGENT, AGENT, 920), "agent"), ((AGENT, AGENT, 2_000), "A window"), ((150, 150, 9_000), "A lineage")];
+    check(scene, &expected, &[]);
+}
+
+#[test]
+fn a_call_beside_an_agents_run_is_told_apart_from_it() {
+    // Two sub-agents at once, of which one calls a tool; nothing tells which.
+    let agent = |span: &mut Span| span.kind = "agent".to_owned();
+    let scene = Scene::new()
+        .span("R", (1_000, 9_000), AGENT, 0)
+        .that(agent)
+        .span("S", (1_500, 9_000), AGENT, 0)
+        .that(agent)
+        .span("A", (3_000, 4_000), AGENT, 0)
+        .fork(3_500, AGENT, AGENT, 350);
+    let expected = [
+        ((AGENT, AGENT, 1_200), "agent R"),
+        ((AGENT, AGENT, 2_000), "agent"),
+        ((AGENT, AGENT, 3_500), "A window"),
+        ((350, 350, 9_500), "A lineage"),
+        ((AGENT, AGENT, 9_500), "agent"),
+    ];
     check(scene, &expected, &[]);
 }
 

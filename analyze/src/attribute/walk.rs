@@ -76,6 +76,10 @@ pub fn walk(forest: &Forest, claims: &mut Claims, arguments: &Arguments, ends: &
             .filter_map(|(span, told, one)| {
                 Some((span, told, Some(one.sent_from(span, forest, &walker.ledger, claims)?)))
             })
+            .chain(claims.relays().filter_map(|(span, relay, received)| {
+                let owner = sent_on(span, walker.ledger.at(relay, relay.pid, received), claims);
+                owner.map(|owner| (span, Told::Start, owner))
+            }))
             .collect();
         if found.is_empty() {
             let (ledger, settled, mut found) = (walker.ledger, walker.settled, walker.found);
@@ -89,11 +93,26 @@ pub fn walk(forest: &Forest, claims: &mut Claims, arguments: &Arguments, ends: &
         rounds += 1;
         if rounds >= WALKS {
             found.extend(claims.messengers().map(|(span, told, _)| (span, told, None)));
+            found.extend(claims.relays().map(|(span, ..)| (span, Told::Start, None)));
         }
         for (span, told, owner) in found {
             claims.disbelieve(span, told);
             foreign.entry((span, told)).or_insert(owner);
         }
+    }
+}
+
+/// Why what a relay sent on is not to be believed: another call owns it, or (`Some(None)`) may do so. A call that was open
+/// when the agent started its collector proves nothing, as for a messenger.
+fn sent_on(span: usize, relay: Option<&Ownership>, claims: &Claims) -> Option<Option<usize>> {
+    if relay.is_some_and(|ownership| matches!(ownership.basis, Some(Basis::Window | Basis::Handoff))) {
+        return None;
+    }
+    match relay.map(|ownership| &ownership.holder) {
+        Some(Holder::Agent(_)) => None,
+        Some(Holder::Span(owner)) if *owner == span || claims.encloses(*owner, span) => None,
+        Some(Holder::Span(owner)) => Some(Some(*owner)),
+        _ => Some(None),
     }
 }
 

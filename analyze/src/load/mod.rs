@@ -2,6 +2,7 @@
 
 pub mod files;
 pub mod imports;
+mod senders;
 mod tables;
 
 pub use tables::rows_of;
@@ -166,6 +167,7 @@ pub fn load(path: &Path) -> Result<Case> {
             (spans, marks) = (journalled.spans, journalled.marks);
         }
     }
+    senders::name(&mut spans, &events, &manifest)?;
     let mut said = imports::join(&layout, &manifest, spans, marks, &mut findings)?;
     if said.spans.is_empty() {
         findings.push(Finding::new(
