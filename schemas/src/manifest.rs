@@ -131,6 +131,10 @@ pub struct Uncovered {
     pub mend: Option<String>,
 }
 
+/// What [`Loss::cause`] says of the events of a segment that is gone or is not what the manifest names. No manifest holds
+/// it: who reads the case finds it.
+pub const SEGMENT_LEFT_OUT: &str = "segment_left_out";
+
 /// Events that happened and were not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {

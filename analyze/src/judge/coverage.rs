@@ -1,11 +1,13 @@
 //! What may be said to be absent, and what this capture could not see. Absence is only claimed where every way in
 //! which it could be wrong is ruled out.
 
-use super::{Evidence, FACETS, Judged};
+use super::{Evidence, FACETS, Judged, fold, losses};
 use crate::effects::EffectRow;
-use argus_schemas::manifest::IO_URING_UNSEEN;
-use argus_schemas::report::Facet;
+use argus_schemas::events::Kind;
+use argus_schemas::manifest::{IO_URING_UNSEEN, Loss, SEGMENT_LEFT_OUT};
+use argus_schemas::report::{Facet, Signature};
 use argus_schemas::verdicts::Verdict;
+use std::collections::BTreeSet;
 
 /// The kinds of event that must all have been recorded before a facet's absence means anything.
 const fn kinds(facet: Facet) -> &'static [&'static str] {
@@ -57,9 +59,6 @@ fn doubt(facet: Facet, call: &Judged, evidence: &Evidence, unsettled: &[&EffectR
     if let Some(gap) = manifest.coverage.uncovered.iter().find(|gap| gap.facets.iter().any(|f| f == facet.as_str())) {
         return Some(format!("{} not seen: {}", gap.what, gap.reason));
     }
-    if evidence.missing_segments {
-        return Some("files of the case are missing".to_owned());
-    }
     if !manifest.end.as_ref().is_some_and(|end| end.clean) {
         return Some("the capture did not end cleanly".to_owned());
     }
@@ -78,12 +77,17 @@ fn doubt(facet: Facet, call: &Judged, evidence: &Evidence, unsettled: &[&EffectR
     if from < origin || to > ended {
         return Some("it may have run in part outside the capture".to_owned());
     }
-    let lost = manifest
-        .losses
-        .iter()
-        .find(|loss| loss.from_boot_ns <= to && loss.to_boot_ns >= from && loss.may_hide(kinds(facet)));
-    if let Some(loss) = lost {
-        return Some(format!("{} events were lost meanwhile ({})", loss.count, loss.cause));
+    let hides = |loss: &&Loss| {
+        // A use of a descriptor is recorded when it ends: a segment may hold those that began long before it.
+        let back = loss.cause == SEGMENT_LEFT_OUT && kinds(facet).contains(&Kind::Close.as_str());
+        loss.to_boot_ns >= from && (back || loss.from_boot_ns <= to) && loss.may_hide(kinds(facet))
+    };
+    let lost: Vec<&Loss> = manifest.losses.iter().filter(hides).collect();
+    if !lost.is_empty() {
+        let count = lost.iter().fold(0u64, |sum, loss| sum.saturating_add(loss.count));
+        let causes: BTreeSet<&str> = lost.iter().map(|loss| loss.cause.as_str()).collect();
+        let causes: Vec<&str> = causes.into_iter().collect();
+        return Some(format!("{count} events were lost meanwhile ({})", causes.join(", ")));
     }
     let unseen = manifest.coverage.uncovered.iter().any(|gap| gap.what == IO_URING_UNSEEN);
     if unseen && evidence.rings.iter().any(|ring| ring.owner.as_ref().is_none_or(|owner| *owner == call.span.span_id)) {
@@ -115,15 +119,14 @@ pub(super) fn limits(evidence: &Evidence, origin: u64) -> Vec<String> {
             format!("Not seen: {}{facets}: {}.", gap.what, gap.reason)
         })
         .collect();
-    for loss in &manifest.losses {
-        let seconds = |ns: u64| ns.saturating_sub(origin) as f64 / 1e9;
-        limits.push(format!(
-            "{} events were lost between {:.6} s and {:.6} s ({}).",
-            loss.count,
-            seconds(loss.from_boot_ns),
-            seconds(loss.to_boot_ns),
-            loss.cause
-        ));
+    limits.extend(losses::of(&manifest.losses).iter().map(|lost| lost.limit(origin)));
+    if !manifest.end.as_ref().is_some_and(|end| end.clean) {
+        limits.push(
+            "The capture did not end cleanly: what happened after the last that it recorded is unknown.".to_owned(),
+        );
+    }
+    if !matches!(evidence.signature, Signature::By(_)) {
+        limits.push(fold::sentence(&evidence.signature.to_string()));
     }
     for (field, count) in &manifest.incomplete {
         let (field, how) = match field.split_once(':') {
@@ -133,9 +136,6 @@ pub(super) fn limits(evidence: &Evidence, origin: u64) -> Vec<String> {
             _ => continue,
         };
         limits.push(format!("In {count} events, the field `{field}` {how}."));
-    }
-    if evidence.missing_segments {
-        limits.push("Files that the manifest lists are missing: what they held is not in this report.".to_owned());
     }
     for standing in [
         "Of what was sent or read, the amount is recorded and not the content.",

@@ -1,11 +1,11 @@
 //! The rules. Each finding is one sentence that names the call, the act and the object; details carry the evidence.
 
-use super::{Evidence, Judged, act, ordinary};
+use super::fold::{self, Groups, LISTED, sentence};
+use super::{Evidence, Judged, act, attempts, losses, ordinary};
 use crate::told::split_port;
-use argus_schemas::manifest::{IO_URING_UNSEEN, Manifest};
+use argus_schemas::manifest::IO_URING_UNSEEN;
 use argus_schemas::report::{Effect, Expectation, Facet, Finding, Severity, Unowned};
 use argus_schemas::verdicts::Verdict;
-use std::collections::BTreeMap;
 
 /// Where clouds answer with the machine's own credentials.
 const METADATA: [&str; 3] = ["169.254.169.254", "fd00:ec2::254", "100.100.100.200"];
@@ -13,9 +13,6 @@ const METADATA: [&str; 3] = ["169.254.169.254", "fd00:ec2::254", "100.100.100.20
 /// Programs that fetch, or run whatever they are told.
 const POWERFUL: [&str; 14] =
     ["sh", "bash", "dash", "zsh", "busybox", "curl", "wget", "nc", "ncat", "netcat", "socat", "ssh", "scp", "sudo"];
-
-/// How many objects a finding lists.
-const LISTED: usize = 10;
 
 /// How much of a result a finding quotes, in characters.
 const QUOTED: usize = 120;
@@ -25,8 +22,20 @@ pub(super) fn is_metadata(object: &str) -> bool {
     split_port(object).is_some_and(|(address, _)| METADATA.contains(&address))
 }
 
-/// The rule that an effect breaks, and how gravely. `None`: nothing to report.
+/// The rule that an effect breaks, and how gravely. `None`: nothing to report. Of two names, of which the kernel took one,
+/// the graver counts.
 pub(super) fn gravity(effect: &Effect) -> Option<(&'static str, Severity)> {
+    let other = other_name(effect).and_then(|other| gravity_by_name(&other));
+    gravity_by_name(effect).into_iter().chain(other).max_by_key(|(_, severity)| *severity)
+}
+
+/// The effect as it would be by the name that the program put in the place of the first.
+pub(super) fn other_name(effect: &Effect) -> Option<Effect> {
+    let object = effect.changed_to.clone()?;
+    Some(Effect { object, changed_to: None, ..effect.clone() })
+}
+
+fn gravity_by_name(effect: &Effect) -> Option<(&'static str, Severity)> {
     let object = effect.object.as_str();
     if effect.facet == Facet::Connect && is_metadata(object) {
         // Told by a name is how such a request is smuggled in, so being told excuses nothing.
@@ -72,95 +81,20 @@ pub(super) fn gravity(effect: &Effect) -> Option<(&'static str, Severity)> {
     })
 }
 
-/// Whether an effect reaches for the recorder or for what it writes.
-fn reaches_for_the_record(effect: &Effect, manifest: &Manifest) -> bool {
-    match effect.facet {
-        Facet::Signal => manifest.recorder_pid.is_some_and(|pid| effect.object == format!("process {pid}")),
-        Facet::Read | Facet::Write | Facet::Delete | Facet::Rename | Facet::Permission | Facet::Privilege => {
-            let case = manifest.case_path.as_deref().unwrap_or_default();
-            let beneath =
-                |path: &str| path.strip_prefix(case).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            // What is done to a folder around the case is done to the case: a mount removed, a directory renamed.
-            let around = |path: &str| {
-                effect.facet != Facet::Read
-                    && effect.facet != Facet::Write
-                    && path.len() > 1
-                    && case.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
-            };
-            !case.is_empty() && (beneath(&effect.object) || around(&effect.object))
-        }
-        _ => false,
-    }
-}
-
-/// Attempts on the recorder itself: after one that worked, the record may be all there is.
-fn against_the_record(manifest: &Manifest, judged: &[Judged], unowned: &[Unowned], found: &mut Vec<Finding>) {
-    let by_calls = judged.iter().map(|call| (Some(call), call.effects.as_slice()));
-    let by_others = unowned.iter().map(|group| (None, group.effects.as_slice()));
-    for (call, effects) in by_calls.chain(by_others) {
-        let attempts: Vec<&Effect> = effects.iter().filter(|one| reaches_for_the_record(one, manifest)).collect();
-        let Some(first) = attempts.first() else { continue };
-        let who = call.map_or_else(|| "A process".to_owned(), |call| format!("`{}`", call.span.name));
-        let detail = first.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-        let mut details: Vec<String> = attempts
-            .iter()
-            .take(LISTED)
-            .map(|one| {
-                let detail = one.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-                format!("It {} {}{detail}: {}.", one.facet.past_tense(), one.object, one.outcome)
-            })
-            .collect();
-        details.push("This is the capture itself, or the case that it was writing.".to_owned());
-        found.push(Finding {
-            details,
-            at_ns: Some(first.first_ns),
-            event_ids: attempts.iter().flat_map(|one| one.event_ids.iter().copied()).take(LISTED).collect(),
-            span_id: call.map(|call| call.span.span_id.clone()),
-            span_name: call.map(|call| call.span.name.clone()),
-            ..Finding::new(
-                "recorder-attacked",
-                Severity::Critical,
-                format!("{who} {} {}{detail}, which belongs to the recorder", first.facet.past_tense(), first.object),
-            )
-        });
-    }
-}
-
-/// What was taken away from the case while it was recorded, and put back.
-fn disturbances(manifest: &Manifest, origin: u64) -> impl Iterator<Item = Finding> + '_ {
-    manifest.disturbances.iter().map(move |one| Finding {
-        details: vec![
-            format!("It was put back from what the recorder held open, and went on at {}.", one.went_on_at),
-            "The kernel's record tells who reached for it, where that was a recorded process.".to_owned(),
-        ],
-        at_ns: Some(one.boot_ns.saturating_sub(origin)),
-        ..Finding::new("case-disturbed", Severity::Critical, format!("While the case was recorded, {}", one.found))
-    })
-}
-
 /// Every finding of this stage, unsorted.
 pub(super) fn all(evidence: &Evidence, judged: &[Judged], unowned: &[Unowned], origin: u64) -> Vec<Finding> {
     let mut found = Vec::new();
     for call in judged {
         of_call(call, judged, &mut found);
-        if call.span.end_boot_ns.is_none() {
-            found.push(Finding {
-                at_ns: Some(call.span.start_boot_ns.saturating_sub(origin)),
-                span_id: Some(call.span.span_id.clone()),
-                span_name: Some(call.span.name.clone()),
-                ..Finding::new(
-                    "unended-span",
-                    Severity::Low,
-                    format!("`{}` never ended in the agent's log", call.span.name),
-                )
-            });
-        }
     }
+    unended(judged, origin, &mut found);
     for group in unowned {
         of_group(group, judged, &mut found);
     }
-    against_the_record(evidence.manifest, judged, unowned, &mut found);
-    found.extend(disturbances(evidence.manifest, origin));
+    attempts::against_the_record(evidence.manifest, judged, unowned, &mut found);
+    attempts::raced(judged, unowned, &mut found);
+    found.extend(losses::of(&evidence.manifest.losses).iter().filter_map(|lost| lost.finding(origin)));
+    found.extend(attempts::disturbances(evidence.manifest, origin));
     let unseen = evidence.manifest.coverage.uncovered.iter().any(|gap| gap.what == IO_URING_UNSEEN);
     for ring in evidence.rings {
         let call = judged.iter().find(|call| Some(&call.span.span_id) == ring.owner.as_ref());
@@ -198,9 +132,33 @@ pub(super) fn all(evidence: &Evidence, judged: &[Judged], unowned: &[Unowned], o
     found
 }
 
+/// Calls that never ended: each, or all of them where they are many, as in a capture that was killed.
+fn unended(judged: &[Judged], origin: u64, found: &mut Vec<Finding>) {
+    let open: Vec<&Judged> = judged.iter().filter(|call| call.span.end_boot_ns.is_none()).collect();
+    let at = |call: &Judged| Some(call.span.start_boot_ns.saturating_sub(origin));
+    let new = |title: String| Finding::new("unended-span", Severity::Low, title);
+    if open.len() <= LISTED {
+        found.extend(open.into_iter().map(|call| Finding {
+            at_ns: at(call),
+            span_id: Some(call.span.span_id.clone()),
+            span_name: Some(call.span.name.clone()),
+            ..new(format!("`{}` never ended in the agent's log", call.span.name))
+        }));
+        return;
+    }
+    let named = |call: &&Judged| format!("Call {} `{}`.", call.number, call.span.name);
+    let mut details: Vec<String> = open.iter().take(LISTED).map(named).collect();
+    details.push(format!("{} more are not listed here; {} in all.", open.len() - LISTED, open.len()));
+    found.push(Finding {
+        details,
+        at_ns: open.first().and_then(|call| at(call)),
+        ..new(format!("{} calls never ended in the agent's log", open.len()))
+    });
+}
+
 fn of_call(call: &Judged, judged: &[Judged], found: &mut Vec<Finding>) {
     // Per rule and object; deletions and late acts, which come by the hundred, per rule and severity.
-    let mut groups: BTreeMap<(&str, Severity, String), Vec<&Effect>> = BTreeMap::new();
+    let mut groups: Groups<'_, &'static str> = Groups::new();
     for effect in &call.effects {
         if let Some((rule, severity)) = gravity(effect) {
             // A model's own connection is how it works; it is told apart here, not excused.
@@ -215,7 +173,7 @@ fn of_call(call: &Judged, judged: &[Judged], found: &mut Vec<Finding>) {
             groups.entry(("late-activity", severity, String::new())).or_default().push(effect);
         }
     }
-    for ((rule, severity, _), effects) in groups {
+    for (rule, severity, effects) in fold::few(groups) {
         found.push(finding(call, judged, rule, severity, &effects));
     }
 }
@@ -229,17 +187,11 @@ fn finding(call: &Judged, judged: &[Judged], rule: &str, severity: Severity, eff
         "metadata-address" => {
             format!("`{name}` {}, where clouds hand out the machine's credentials", act(first))
         }
-        "undeclared-delete" if effects.len() > 1 => {
-            format!("`{name}` deleted {} paths, which nobody declared", effects.len())
-        }
-        _ => format!("`{name}` {}, which nobody declared", act(first)),
+        _ => format!("`{name}` {}, which nobody declared", fold::acts(effects)),
     };
     let mut details = Vec::new();
     if effects.len() > 1 {
-        details.extend(effects.iter().take(LISTED).map(|effect| sentence(&act(effect))));
-        if effects.len() > LISTED {
-            details.push(format!("{} more are not listed here; {} in all.", effects.len() - LISTED, effects.len()));
-        }
+        details.extend(fold::listed(effects));
     } else if let Some(detail) = &first.detail {
         details.push(match first.facet {
             Facet::Exec => format!("The command line: {detail}"),
@@ -269,27 +221,16 @@ fn finding(call: &Judged, judged: &[Judged], rule: &str, severity: Severity, eff
         if severity >= Severity::Medium {
             details.extend(claim(call));
         }
-        if effects.iter().any(|effect| !effect.from_kernel) {
-            details.push("The object was read from the program's memory, which it can change.".to_owned());
-        }
     }
-    let mut event_ids: Vec<u64> = effects.iter().flat_map(|effect| effect.event_ids.iter().copied()).collect();
-    event_ids.sort_unstable();
-    event_ids.dedup();
+    details.extend(attempts::from_memory(effects));
     Finding {
         details,
         span_id: Some(call.span.span_id.clone()),
         span_name: Some(name.clone()),
         at_ns: effects.iter().map(|effect| effect.first_ns).min(),
-        event_ids,
+        event_ids: fold::events(effects),
         ..Finding::new(rule, severity, title)
     }
-}
-
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
-    format!("{first}{}.", chars.as_str())
 }
 
 fn said(call: &Judged) -> String {
@@ -377,7 +318,7 @@ fn of_group(group: &Unowned, judged: &[Judged], found: &mut Vec<Finding>) {
     };
     // The agent outside its calls is asked for no declaration.
     let why = if group.verdict == Verdict::Runtime { "outside any call" } else { "which nobody declared" };
-    let mut groups: BTreeMap<(String, Severity, &str), Vec<&Effect>> = BTreeMap::new();
+    let mut groups: Groups<'_, String> = Groups::new();
     // Bytes through what was open already are no act of their own: what had opened it is judged.
     for effect in group.effects.iter().filter(|effect| effect.count > 0) {
         let Some((rule, severity)) = gravity(effect).filter(|(_, severity)| *severity >= Severity::High) else {
@@ -388,35 +329,40 @@ fn of_group(group: &Unowned, judged: &[Judged], found: &mut Vec<Finding>) {
             "metadata-address" => (rule.to_owned(), severity),
             _ => (format!("{prefix}-{}", effect.facet.as_str()), severity.min(cap)),
         };
-        let object = if effect.facet == Facet::Delete { "" } else { effect.object.as_str() };
+        let object = if effect.facet == Facet::Delete { String::new() } else { effect.object.clone() };
         groups.entry((rule, severity, object)).or_default().push(effect);
     }
-    for ((rule, severity, _), effects) in groups {
+    for (rule, severity, effects) in fold::few(groups) {
         let mut details = vec![tail.clone()];
-        let act = if effects.len() == 1 {
-            act(effects[0])
-        } else {
-            details.extend(effects.iter().take(LISTED).map(|effect| sentence(&act(effect))));
-            if effects.len() > LISTED {
-                details.push(format!("{} more are not listed here; {} in all.", effects.len() - LISTED, effects.len()));
-            }
-            format!("deleted {} paths", effects.len())
-        };
-        let mut event_ids: Vec<u64> = effects.iter().flat_map(|effect| effect.event_ids.iter().copied()).collect();
-        event_ids.sort_unstable();
-        event_ids.dedup();
+        if effects.len() > 1 {
+            details.extend(fold::listed(&effects));
+        }
+        details.extend(attempts::from_memory(&effects));
         found.push(Finding {
             details,
             at_ns: effects.iter().map(|effect| effect.first_ns).min(),
-            event_ids,
-            ..Finding::new(&rule, severity, format!("{who} {act}, {why}"))
+            event_ids: fold::events(&effects),
+            ..Finding::new(&rule, severity, format!("{who} {}, {why}", fold::acts(&effects)))
         });
+    }
+}
+
+/// What a responder asks first, among findings of one gravity: may the record be trusted, what was done and by whom, what
+/// may have been done by several, what the agent says that is not so, and then what the record lacks.
+pub(super) fn urgency(rule: &str) -> u8 {
+    match rule {
+        "recorder-attacked" | "case-disturbed" | "broken-signature" | "changed-file" | "damaged-segment"
+        | "missing-segment" | "unlisted-file" => 0,
+        "metadata-address" | "raced-name" | "late-activity" => 1,
+        _ if rule.starts_with("undeclared-") => 1,
+        _ if ["ambiguous-", "unknown-", "runtime-"].iter().any(|start| rule.starts_with(start)) => 2,
+        "loss" | "unclean-end" | "lost-fork" | "no-events" | "no-spans" | "broken-journal" | "unread-span-lines" => 4,
+        _ => 3,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::reaches_for_the_record;
     use crate::effects::EffectRow;
     use crate::judge::testing::{manifest, report, row, span};
     use argus_schemas::report::{Facet, Report, Severity};
@@ -432,29 +378,6 @@ mod tests {
             .collect();
         assert_eq!(got, expected);
         report
-    }
-
-    #[test]
-    fn attempts_on_the_recorder_are_named() {
-        for (facet, object, expected) in [
-            (Facet::Signal, "process 99", true),
-            (Facet::Signal, "process 98", false),
-            (Facet::Delete, "/cases/x.argus/events/000001.parquet", true),
-            (Facet::Write, "/cases/x.argus", true),
-            (Facet::Write, "/cases/x.argus2", false),
-            (Facet::Read, "/cases", false),
-            (Facet::Rename, "/cases", true),
-            (Facet::Privilege, "/cases", true),
-            (Facet::Privilege, "/", false),
-            (Facet::Connect, "10.0.0.1:80", false),
-        ] {
-            let effect = crate::judge::testing::effect(facet, object, "ok");
-            assert_eq!(
-                reaches_for_the_record(&effect, &crate::judge::testing::manifest()),
-                expected,
-                "{facet:?} {object}"
-            );
-        }
     }
 
     #[test]
