@@ -257,7 +257,7 @@ fn what_a_damaged_segment_held_is_said_to_be_unknown_and_not_absent() {
         assert!(call.cannot_conclude.iter().any(|why| why.contains("segment_left_out")), "{:?}", call.cannot_conclude);
     }
     let line = broken.timeline.iter().find(|line| line.what == "record").expect("the timeline tells of the gap");
-    assert!(line.text.contains("a file of the case is not what was recorded"), "{line:?}");
+    assert!(line.text.contains("events were lost until"), "{line:?}");
 }
 
 /// Whether `verify` takes a file that is in no list for the tail of an interrupted capture, or for an addition.

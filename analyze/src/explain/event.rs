@@ -105,8 +105,10 @@ pub fn read(events: &LazyFrame, only: Option<u64>, origin_boot_ns: u64) -> Resul
     let by_memory = |row: usize| {
         let changed = missing.get(row).is_some_and(|missing| missing.contains(":changed_during_call"));
         match later.get(row) {
-            Some(later) if changed => Some(format!("which the program's memory changed to {later} while the call ran")),
-            None if changed => Some("which the program's memory changed while the call ran".to_owned()),
+            Some(later) if changed && Some(later) != path.get(row) => {
+                Some(format!("which the program's memory changed to {later} while the call ran"))
+            }
+            _ if changed => Some("which the program's memory changed while the call ran".to_owned()),
             _ => [path_from.get(row), addr_from.get(row)].contains(&Some("argument")).then(|| BY_MEMORY.to_owned()),
         }
     };

@@ -1,9 +1,9 @@
 //! The rules. Each finding is one sentence that names the call, the act and the object; details carry the evidence.
 
 use super::fold::{self, Groups, LISTED, sentence};
-use super::{Evidence, Judged, act, attempts, losses, ordinary};
+use super::{Evidence, Judged, act, attempts, coverage, losses, ordinary};
 use crate::told::split_port;
-use argus_schemas::manifest::IO_URING_UNSEEN;
+use argus_schemas::manifest::{IO_URING_UNSEEN, Manifest};
 use argus_schemas::report::{Effect, Expectation, Facet, Finding, Severity, Unowned};
 use argus_schemas::verdicts::Verdict;
 
@@ -85,7 +85,7 @@ fn gravity_by_name(effect: &Effect) -> Option<(&'static str, Severity)> {
 pub(super) fn all(evidence: &Evidence, judged: &[Judged], unowned: &[Unowned], origin: u64) -> Vec<Finding> {
     let mut found = Vec::new();
     for call in judged {
-        of_call(call, judged, &mut found);
+        of_call(call, judged, (evidence.manifest, origin), &mut found);
     }
     unended(judged, origin, &mut found);
     for group in unowned {
@@ -156,7 +156,7 @@ fn unended(judged: &[Judged], origin: u64, found: &mut Vec<Finding>) {
     });
 }
 
-fn of_call(call: &Judged, judged: &[Judged], found: &mut Vec<Finding>) {
+fn of_call(call: &Judged, judged: &[Judged], (manifest, origin): (&Manifest, u64), found: &mut Vec<Finding>) {
     // Per rule and object; deletions and late acts, which come by the hundred, per rule and severity.
     let mut groups: Groups<'_, &'static str> = Groups::new();
     for effect in &call.effects {
@@ -174,7 +174,11 @@ fn of_call(call: &Judged, judged: &[Judged], found: &mut Vec<Finding>) {
         }
     }
     for (rule, severity, effects) in fold::few(groups) {
-        found.push(finding(call, judged, rule, severity, &effects));
+        let mut one = finding(call, judged, rule, severity, &effects);
+        // A number is no less than what was done only where nothing of it was lost.
+        let lost = coverage::lost(effects[0].facet, call, manifest, origin).filter(|_| effects.len() > 1);
+        one.details.extend(lost.map(|lost| format!("There may have been more: {lost}.")));
+        found.push(one);
     }
 }
 

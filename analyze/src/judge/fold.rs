@@ -111,7 +111,9 @@ pub(super) fn listed(effects: &[&Effect]) -> Vec<String> {
         [(only, _)] => format!(", {at} {only}"),
         _ => format!(": {}{others}", named.join(", ")),
     };
-    lines.push(format!("{} more are not listed here; {} in all{places}.", effects.len() - LISTED, effects.len()));
+    let left = effects.len() - LISTED;
+    let are = if left == 1 { "is" } else { "are" };
+    lines.push(format!("{left} more {are} not listed here; {} in all{places}.", effects.len()));
     lines
 }
 

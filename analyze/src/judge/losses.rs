@@ -77,6 +77,19 @@ impl Lost<'_> {
         }
     }
 
+    /// As a line of the timeline, at its first instant.
+    fn line(&self, origin: u64) -> String {
+        let last = self.intervals.iter().map(|loss| loss.to_boot_ns).max().unwrap_or(0);
+        let until = match last {
+            u64::MAX => "to the end".to_owned(),
+            last => format!("until {:.6} s", last.saturating_sub(origin) as f64 / 1e9),
+        };
+        match self.intervals.len() {
+            1 => format!("{} {until}", self.what()),
+            several => format!("{} in {several} intervals {until}", self.what()),
+        }
+    }
+
     /// As one of the limits of a report.
     pub(super) fn limit(&self, origin: u64) -> String {
         format!("{} {} ({}).", self.what(), self.when(origin), self.cause)
@@ -100,7 +113,7 @@ impl Lost<'_> {
         });
         if !cpus.is_empty() {
             let each: Vec<String> = cpus.iter().map(|(cpu, count)| format!("{count} on CPU {cpu}")).collect();
-            details.push(format!("They are {}.", each.join(", ")));
+            details.push(format!("As far as that is known: {}.", each.join(", ")));
         }
         details.push(match self.kinds {
             [] => "They may be of any kind.".to_owned(),
@@ -137,7 +150,7 @@ pub(super) fn gaps(evidence: &Evidence, ended_ns: u64, origin: u64) -> Vec<Timel
         .iter()
         .map(|lost| {
             let first = lost.intervals.first().map_or(0, |loss| loss.from_boot_ns.saturating_sub(origin));
-            entry(first, format!("{} {}: {}", lost.what(), lost.when(origin), why(lost.cause)))
+            entry(first, lost.line(origin))
         })
         .collect();
     let end = evidence.manifest.end.as_ref();
@@ -147,4 +160,73 @@ pub(super) fn gaps(evidence: &Evidence, ended_ns: u64, origin: u64) -> Vec<Timel
         gaps.push(entry(ended_ns, "the record ends here, and processes went on: what they did is unknown".to_owned()));
     }
     gaps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::testing::{manifest, report, row, span};
+    use argus_schemas::report::{Facet, Report};
+
+    fn loss(cause: &str, kinds: &[&str], from: u64, count: u64) -> Loss {
+        Loss {
+            cause: cause.to_owned(),
+            count,
+            cpu: Some(1),
+            kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
+            from_boot_ns: from,
+            to_boot_ns: from + 1_000,
+        }
+    }
+
+    /// A report on a call that deleted two paths, with these losses; and the titles of the findings that tell of them.
+    fn check(losses: Vec<Loss>, expected: &[&str]) -> Report {
+        let mut manifest = manifest();
+        manifest.losses = losses;
+        let effects = [row("a", Facet::Delete, "/w/a"), row("a", Facet::Delete, "/w/b")];
+        let report = report(&manifest, &[span("a", "t", 1_000, "{}", None)], &effects);
+        let told: Vec<&str> =
+            report.findings.iter().filter(|one| one.rule == "loss").map(|one| one.title.as_str()).collect();
+        assert_eq!(told, expected);
+        report
+    }
+
+    #[test]
+    fn thousands_of_intervals_are_one_finding() {
+        let many: Vec<Loss> = (0..5_000).rev().map(|n| loss("sequence_gap", &["open"], n, 2)).collect();
+        let title =
+            "10000 events were lost, 5000 times: the buffer between the kernel and the recorder had no room for them";
+        let report = check(many.clone(), &[title]);
+        let finding = report.findings.iter().find(|one| one.rule == "loss").expect("it is found");
+        let all = finding.details.join("\n");
+        for part in [
+            "in 5000 intervals, the first between 0.000000 s and 0.000001 s, the last between 0.000005 s and 0.000006 s",
+            "They can only be of these kinds: open.",
+            "The manifest of the case lists every interval",
+            "10000 on CPU 1",
+        ] {
+            assert!(all.contains(part), "{part} in {all}");
+        }
+        assert_eq!(report.limits.iter().filter(|limit| limit.contains("were lost")).count(), 1, "{:?}", report.limits);
+        assert_eq!(report.timeline.iter().filter(|line| line.what == "record").count(), 1);
+        assert_eq!(report.case.lost, 10_000);
+        let others = [loss("sequence_gap", &["open", "close"], 9, 1), loss("compat_syscall", &[], 9, u64::MAX)];
+        let mixed = many.into_iter().chain(others).collect();
+        let third = format!("{} events were lost: 32-bit calls that are counted, and not decoded", u64::MAX);
+        let second = "1 events were lost: the buffer between the kernel and the recorder had no room for them";
+        check(mixed, &[title, &third, second]);
+    }
+
+    #[test]
+    fn a_number_is_no_more_than_a_lower_bound_where_events_were_lost() {
+        for (kinds, from, bounded) in [(&["delete"][..], 1_500, true), (&["open"], 1_500, false), (&[], 9_000, false)] {
+            let report = check(
+                vec![loss("sequence_gap", kinds, from, 3)],
+                &["3 events were lost: the buffer between the kernel and the recorder had no room for them"],
+            );
+            let deleted = report.findings.iter().find(|one| one.rule == "undeclared-delete").expect("it is found");
+            let said = deleted.details.iter().any(|detail| detail.starts_with("There may have been more: 3 events"));
+            assert_eq!(said, bounded, "{kinds:?} {:?}", deleted.details);
+        }
+    }
 }

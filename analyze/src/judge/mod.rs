@@ -268,9 +268,6 @@ fn unowned(rows: &[&EffectRow], judged: &[Judged], manifest: &Manifest) -> Vec<U
 fn summary(evidence: &Evidence, origin: u64) -> CaseSummary {
     let manifest = evidence.manifest;
     let first = manifest.clock_pairs.first();
-    // A capture that was killed read the clocks long before its last events.
-    let last_seen = manifest.clock_pairs.last().map_or(origin, |pair| pair.boot_ns);
-    let last_seen = evidence.last_event_ns.map_or(last_seen, |last| last.max(last_seen));
     let end = manifest.end.as_ref();
     CaseSummary {
         name: evidence.name.to_owned(),
@@ -279,7 +276,7 @@ fn summary(evidence: &Evidence, origin: u64) -> CaseSummary {
         command: manifest.command.clone(),
         started_real_ns: first.map_or(0, |pair| pair.real_ns),
         started_boot_ns: origin,
-        duration_ns: end.map_or(last_seen, |end| end.boot_ns).saturating_sub(origin),
+        duration_ns: manifest.known_until(evidence.last_event_ns).saturating_sub(origin),
         events: evidence.event_count,
         spans: evidence.spans.len() as u64,
         processes: evidence.process_count,
@@ -333,10 +330,11 @@ fn timeline(judged: &[Judged], unowned: &[Unowned], gaps: Vec<TimelineEntry>, or
     for effect in unowned.iter().flat_map(|group| &group.effects).filter(|effect| effect.count > 0 && notable(effect)) {
         entries.push(effect_entry(effect, None));
     }
-    // Equal instants: a call begins before its effects and ends after them.
+    // Equal instants: a call begins before its effects and ends after them, and the record ends last.
     let order = |entry: &TimelineEntry| match entry.what.as_str() {
         "start" => 0,
         "end" => 2,
+        "record" => 3,
         _ => 1,
     };
     entries.sort_by(|a, b| (a.at_ns, order(a), a.call, &a.text).cmp(&(b.at_ns, order(b), b.call, &b.text)));

@@ -239,7 +239,7 @@ pub fn load(path: &Path) -> Result<Case> {
     findings.extend(record::signature(&signature));
     findings.extend(record::unlisted(&unlisted));
     if !clean {
-        findings.push(record::unclean(&unlisted, from_journal && !journal.is_empty()));
+        findings.push(record::unclean(&manifest, events.last_ns, &unlisted, from_journal && !journal.is_empty()));
     }
     manifest.losses.extend(events.losses);
     said.spans.sort_by(|a, b| (a.start_boot_ns, &a.span_id).cmp(&(b.start_boot_ns, &b.span_id)));

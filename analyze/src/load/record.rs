@@ -114,18 +114,27 @@ pub(super) fn unlisted(unlisted: &Unlisted) -> Option<Finding> {
 }
 
 /// An end that was not clean, with what it left behind.
-pub(super) fn unclean(unlisted: &Unlisted, from_journal: bool) -> Finding {
-    let mut details = vec!["Nothing is said not to have happened: what came later may have been anything.".to_owned()];
+pub(super) fn unclean(
+    manifest: &Manifest,
+    last_event_ns: Option<u64>,
+    unlisted: &Unlisted,
+    from_journal: bool,
+) -> Finding {
+    let origin = manifest.clock_pairs.first().map_or(0, |pair| pair.boot_ns);
+    let until = manifest.known_until(last_event_ns).saturating_sub(origin);
+    let mut details =
+        vec!["Of no call is it said that it did not do something: what came later may have been anything.".to_owned()];
     for (path, what) in &unlisted.tail {
         let read = if *path == CaseLayout::SPAN_JOURNAL && from_journal { "it is read" } else { "it is not read" };
         details.push(format!("Beyond the last manifest lies {path}: {what}; nobody vouches for it, and {read}."));
     }
     Finding {
         details,
+        at_ns: Some(until),
         ..Finding::new(
             "unclean-end",
             Severity::High,
-            "The capture did not end cleanly: what happened after the last that it recorded is unknown".to_owned(),
+            format!("The capture did not end cleanly: what happened after {:.6} s is unknown", until as f64 / 1e9),
         )
     }
 }

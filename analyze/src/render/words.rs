@@ -270,6 +270,15 @@ pub fn act_and_object(entry: &TimelineEntry) -> (String, Option<&str>) {
     (text.to_owned(), None)
 }
 
+/// Where an act was done, roughly: the folder of a path, the address of a peer. One peer elsewhere among hundreds here is
+/// no more of the same.
+fn place(entry: &TimelineEntry) -> Option<&str> {
+    let object = act_and_object(entry).1?;
+    let first = object.split(' ').next().unwrap_or(object);
+    let (place, _) = first.rsplit_once(if first.starts_with('/') { '/' } else { ':' })?;
+    Some(place)
+}
+
 /// From this many on, acts of a kind in a row are told as one: forty deletions are one event to a reader.
 const MANY: usize = 6;
 
@@ -302,11 +311,12 @@ pub fn shown_findings(report: &Report, most: usize) -> (Vec<(usize, &Finding)>, 
     (shown, (left > 0).then_some(said))
 }
 
-/// The timeline in pieces, each a single line or a row of many acts of one kind by one call.
+/// The timeline in pieces, each a single line or a row of many acts of one kind by one call in one place.
 pub fn rows(entries: &[TimelineEntry]) -> Vec<&[TimelineEntry]> {
     let alike = |a: &TimelineEntry, b: &TimelineEntry| {
         (a.call, &a.what, a.undeclared) == (b.call, &b.what, b.undeclared)
-            && !matches!(a.what.as_str(), "start" | "end")
+            && !matches!(a.what.as_str(), "start" | "end" | "record")
+            && place(a) == place(b)
     };
     let mut rows = Vec::new();
     for row in entries.chunk_by(alike) {
@@ -432,6 +442,13 @@ mod tests {
             .collect();
         let lengths: Vec<usize> = rows(&entries).iter().map(|row| row.len()).collect();
         assert_eq!(lengths, [1, 1, 1, 1, 1, 1, 6, 1, 1, 1, 1, 1, 1]);
+        let peers = [["127.0.0.1:1 (2 times)"; 6].as_slice(), &["203.0.113.66:80"], &["127.0.0.1:2"; 7]].concat();
+        let entries: Vec<_> = peers
+            .iter()
+            .map(|peer| TimelineEntry { text: format!("connected to {peer}"), ..entry("connect") })
+            .collect();
+        let lengths: Vec<usize> = rows(&entries).iter().map(|row| row.len()).collect();
+        assert_eq!(lengths, [6, 1, 7], "one peer elsewhere has a line of its own");
     }
 
     #[test]
