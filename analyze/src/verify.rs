@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::load;
-use crate::load::files::{self, Fault, Unlisted};
+use crate::load::listed::{self, Fault, Unlisted};
 use argus_schemas::case::CaseLayout;
 use argus_schemas::events::Kind;
 use argus_schemas::imports::Ledger;
@@ -63,8 +63,8 @@ pub fn verify(path: &Path, signers: Option<&Path>) -> Result<Verification> {
     let layout = CaseLayout::new(path);
     let (manifest, manifest_sha256) = load::manifest(&layout)?;
     let ledger = load::imports::ledger(&layout)?;
-    let unlisted = files::unlisted(&layout, &manifest, ledger.as_ref())?;
-    let faults = files::faults(&layout, &manifest)?;
+    let unlisted = listed::unlisted(&layout, &manifest, ledger.as_ref())?;
+    let faults = listed::faults(&layout, &manifest)?;
     let mut checks =
         vec![intact(&manifest, &faults), chained(&manifest), strangers(&unlisted), ended(&manifest, &unlisted)];
     checks.extend([signature(&layout, &manifest, signers)?, undisturbed(&manifest)]);
@@ -177,9 +177,10 @@ fn imported(layout: &CaseLayout, ledger: &Ledger, manifest_sha256: &str) -> Resu
         problems.push(format!("the chain breaks at {}: an entry was changed, added, removed or moved", log.path));
     }
     for log in &ledger.logs {
-        match files::fault(layout, &log.path, &log.sha256)? {
+        match listed::fault(layout, &log.path, &log.sha256)? {
             None => {}
             Some(Fault::Missing) => problems.push(format!("{} is missing", log.path)),
+            Some(Fault::NoFile) => problems.push(format!("{} is no file of this case", log.path)),
             Some(_) => problems.push(format!("{} was changed since it was added", log.path)),
         }
     }

@@ -111,7 +111,9 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 		end_uses(0, ~0ULL);
 		break;
 	case SETID:
-		note_credentials(own, task);
+		own->pending = changes_rights(own);
+		if (own->pending)
+			note_credentials(own, task);
 		break;
 	}
 	return 0;

@@ -61,6 +61,7 @@ static const __u16 compat_calls[COMPAT_CALLS] = {
 	[180] = AS(17),	     /* pread64 */
 	[181] = AS(18),	     /* pwrite64 */
 	[182] = AS(92),	     /* chown */
+	[172] = AS(157),     /* prctl */
 	[185] = AS(126),     /* capset */
 	[187] = AS(40),	     /* sendfile */
 	[192] = AS(9),	     /* mmap2 */

@@ -150,6 +150,30 @@ static __noinline int record_memory(struct thread_state *own, const struct call 
 	return 0;
 }
 
+/* include/uapi/linux/prctl.h */
+#define PR_SET_KEEPCAPS 8
+#define PR_CAPBSET_DROP 24
+#define PR_SET_SECUREBITS 28
+#define PR_CAP_AMBIENT 47
+#define PR_CAP_AMBIENT_IS_SET 1
+
+/* Whether a call may change whose rights a thread acts with; of prctl, few requests can: what it keeps over a change of
+ * user or over execve, and what it may ever have. */
+static __always_inline bool changes_rights(const struct thread_state *own)
+{
+	if (own->syscall != NR_prctl)
+		return true;
+	switch ((__u32)own->args[0]) {
+	case PR_SET_KEEPCAPS:
+	case PR_CAPBSET_DROP:
+	case PR_SET_SECUREBITS:
+		return true;
+	case PR_CAP_AMBIENT:
+		return own->args[1] != PR_CAP_AMBIENT_IS_SET;
+	}
+	return false;
+}
+
 static __always_inline void note_credentials(struct thread_state *own, struct task_struct *task)
 {
 	const struct cred *cred = task->cred;
@@ -167,10 +191,10 @@ static __noinline int record_setid(struct thread_state *own, long ret)
 	const struct cred *cred = task->cred;
 	__u64 capabilities = 0;
 	bpf_core_read(&capabilities, sizeof(capabilities), &cred->cap_effective);
-	if (ret >= 0 && own->syscall != NR_setgroups && own->uid == BPF_CORE_READ(cred, uid.val) &&
-	    own->euid == BPF_CORE_READ(cred, euid.val) && own->gid == BPF_CORE_READ(cred, gid.val) &&
-	    own->egid == BPF_CORE_READ(cred, egid.val) && own->fsuid == BPF_CORE_READ(cred, fsuid.val) &&
-	    own->capabilities == capabilities)
+	if (ret >= 0 && own->syscall != NR_setgroups && own->syscall != NR_prctl &&
+	    own->uid == BPF_CORE_READ(cred, uid.val) && own->euid == BPF_CORE_READ(cred, euid.val) &&
+	    own->gid == BPF_CORE_READ(cred, gid.val) && own->egid == BPF_CORE_READ(cred, egid.val) &&
+	    own->fsuid == BPF_CORE_READ(cred, fsuid.val) && own->capabilities == capabilities)
 		return 0;
 	struct scratch *s = begin(EVENT_SETID, task);
 	if (!s)
@@ -178,6 +202,13 @@ static __noinline int record_setid(struct thread_state *own, long ret)
 	/* setfsuid and setfsgid return what was before, whatever became of it. */
 	s->event.ret = ret < 0 ? ret : 0;
 	append_credentials(&s->event, task);
+	if (own->syscall == NR_prctl) {
+		/* A sandbox drops every capability in a row: `flags` is the request, and the repeats are folded. */
+		s->event.flags = own->args[0];
+		s->event.facts |= FACT_FLAGS;
+		submit_or_fold(s);
+		return 0;
+	}
 	submit(s);
 	return 0;
 }

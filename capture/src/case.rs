@@ -278,6 +278,7 @@ pub(crate) mod tests {
             span_socket: None,
             otlp_address: None,
             recorder_pid: None,
+            recorder_cgroup: None,
             case_path: None,
             root: None,
             clock_pairs: Vec::new(),

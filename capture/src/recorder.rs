@@ -267,6 +267,18 @@ fn signer(key: &Path) -> Result<Signer> {
     Signer::read(&text).map_err(|source| Error::Key { path: key.to_owned(), source })
 }
 
+/// The folder of the control group of this process, in the hierarchy of version 2, wherever that is mounted.
+fn control_group() -> Option<String> {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let (groups, mounts) = (read("/proc/self/cgroup")?, read("/proc/self/mounts")?);
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let root = mounts.lines().find_map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+        [_, folder, "cgroup2", ..] => Some(folder.to_owned()),
+        _ => None,
+    })?;
+    Some(format!("{root}{}", group.trim_end_matches('/')))
+}
+
 /// Makes the case and opens the span socket.
 pub fn begin(asked: &Asked<'_>, identity: &Identity, probes: &Probes) -> Result<(CaseFolder, Receiver)> {
     let signer = asked.key.map(signer).transpose()?;
@@ -280,6 +292,7 @@ pub fn begin(asked: &Asked<'_>, identity: &Identity, probes: &Probes) -> Result<
         span_socket: None,
         otlp_address: None,
         recorder_pid: i32::try_from(std::process::id()).ok(),
+        recorder_cgroup: control_group(),
         case_path: std::path::absolute(asked.output).ok().map(|path| path.to_string_lossy().into_owned()),
         root: None,
         clock_pairs: vec![clock::pair()],

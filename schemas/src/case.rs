@@ -15,9 +15,19 @@ impl CaseLayout {
     /// The path in the case of the journal of span-log lines.
     pub const SPAN_JOURNAL: &str = "spans/received.jsonl";
 
+    /// The path in the case of what lists the logs that were added to it.
+    pub const IMPORTS_LEDGER: &str = "imports/ledger.json";
+
     /// The layout beneath `root`, which need not exist yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
+    }
+
+    /// Whether a path that a manifest or a ledger gives names something inside the case folder: parts with `/` between
+    /// them, none of which leads up or elsewhere.
+    pub fn names_a_file(path: &str) -> bool {
+        let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', ':', '\0']);
+        path.split('/').all(plain)
     }
 
     /// The case folder itself.
@@ -68,7 +78,7 @@ impl CaseLayout {
 
     /// What lists them.
     pub fn imports_ledger(&self) -> PathBuf {
-        self.imports().join("ledger.json")
+        self.root.join(Self::IMPORTS_LEDGER)
     }
 
     /// The path in the case of the `number`-th of them, counted from 1.
@@ -80,5 +90,29 @@ impl CaseLayout {
     /// replaced by one.
     pub fn segment(table: &str, number: u32) -> String {
         format!("{table}/{number:06}.parquet")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CaseLayout;
+
+    #[test]
+    fn a_manifest_names_files_of_its_case_only() {
+        for (path, expected) in [
+            ("events/000001.parquet", true),
+            ("spans/received.jsonl", true),
+            ("events/..parquet", true),
+            ("../secret", false),
+            ("events/../../secret", false),
+            ("/etc/passwd", false),
+            ("events//1", false),
+            ("./events", false),
+            ("", false),
+            ("C:\\secret", false),
+            ("C:secret", false),
+        ] {
+            assert_eq!(CaseLayout::names_a_file(path), expected, "{path:?}");
+        }
     }
 }

@@ -28,6 +28,9 @@ pub struct Manifest {
     /// The capture's own process: whoever reached into it is named.
     #[serde(default)]
     pub recorder_pid: Option<i32>,
+    /// The folder of the control group that the capture itself ran in, absolute: whoever froze or starved it is named.
+    #[serde(default)]
+    pub recorder_cgroup: Option<String>,
     /// Where the case was written, absolute: whoever touched it there is named.
     #[serde(default)]
     pub case_path: Option<String>,

@@ -452,6 +452,8 @@ fn orders(seen: &Seen) {
     seen.event(Kind::Close, |event| event.inode == pipe && event.bytes_out == Some(5));
     seen.event(Kind::Close, |event| event.inode == pipe && event.bytes_in == Some(5));
     seen.event(Kind::Setid, |event| event.capabilities == Some(0));
+    let given_up = seen.of_kind(Kind::Setid).filter(|event| event.flags == Some(24)).map(|event| event.count);
+    assert_eq!(given_up.sum::<u32>(), 8, "each capability that was given up is counted");
 }
 
 /// Each was followed to its end, or is counted: one more than were made, since the recorder forked the first.

@@ -321,15 +321,49 @@ fn a_table_that_was_added_is_nobodys_word() {
     }
 }
 
+/// Whoever hands over a case could otherwise have files of the reader's own machine in the report, or hold it up for good.
 #[test]
-fn a_manifest_cannot_name_what_lies_outside_the_case() {
-    for name in ["/dev/zero", "../../../../dev/zero", "events"] {
-        check(name, &Stated(&["Of what the agent said, 1 file is not what was recorded"]), |case| {
-            edit_manifest(case, |manifest| {
-                let mut entry = manifest["files"][0].clone();
-                entry["path"] = name.into();
-                manifest["files"].as_array_mut().expect("a list").push(entry);
-            });
+fn what_leads_out_of_the_case() {
+    const SECRET: &str = "a secret of the reader's machine";
+    let scratch = Scratch::new("hostile-links");
+    let secret = scratch.join("secret.jsonl");
+    fs::write(&secret, format!("{SECRET}\n")).expect("writable");
+    let put = |case: &Path, name: &str, link: bool| {
+        let path = case.join(name);
+        if path.is_dir() {
+            fs::rename(&path, scratch.join(name)).expect("movable");
+        } else {
+            fs::remove_file(&path).expect("removable");
+        }
+        if link {
+            let elsewhere = if name.contains('/') { secret.clone() } else { scratch.join(name) };
+            std::os::unix::fs::symlink(elsewhere, path).expect("linkable");
+        } else {
+            let made = std::process::Command::new("mkfifo").arg(&path).status().expect("it can be run");
+            assert!(made.success());
+        }
+    };
+    let stated = Stated(&["Links or pipes lie in the case"]);
+    for (name, link) in [
+        ("events/000001.parquet", true),
+        ("events/000001.parquet", false),
+        ("spans/received.jsonl", true),
+        ("spans", true),
+    ] {
+        check(&format!("{name} leads elsewhere"), &stated, |case| put(case, name, link));
+        let case = scratch.join("verified.argus");
+        copy_folder(&sound(), &case);
+        let _ = fs::remove_dir_all(scratch.join("spans"));
+        put(&case, name, link);
+        let output = analyze(&["verify".as_ref(), case.as_os_str()]);
+        assert_eq!(output.status.code(), Some(1), "{name}: {}", shown(&output));
+        assert!(shown(&output).contains("no file of this case"), "{name}: {}", shown(&output));
+        assert!(!shown(&output).contains(SECRET), "{name}: {}", shown(&output));
+        fs::remove_dir_all(&case).expect("removable");
+    }
+    for path in ["../secret.jsonl", "/dev/zero", "events/../../secret.jsonl"] {
+        check("a manifest that names another file", &Refused("manifest.json"), |case| {
+            edit_manifest(case, |manifest| manifest["files"][0]["path"] = path.into());
         });
     }
 }

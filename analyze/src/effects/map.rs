@@ -149,11 +149,11 @@ fn stated(raw: &Raw) -> Option<Fact> {
         }
         Kind::Setid => {
             let who = |id: Option<u64>| id.map_or("?".to_owned(), |id| id.to_string());
-            on_path(
-                Facet::Privilege,
-                format!("user {}", who(raw.uid)),
-                Some(format!("acting as user {}", who(raw.euid))),
-            )
+            let detail = match raw.flags {
+                0 => format!("acting as user {}", who(raw.euid)),
+                request => capability_request(request),
+            };
+            on_path(Facet::Privilege, format!("user {}", who(raw.uid)), Some(detail))
         }
         Kind::Signal | Kind::Ptrace | Kind::VmRead | Kind::VmWrite => {
             let object = raw.target_pid.map_or_else(|| UNREAD.to_owned(), |pid| format!("process {pid}"));
@@ -346,6 +346,18 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
+/// What a prctl did to the rights of a thread (include/uapi/linux/prctl.h).
+fn capability_request(number: u64) -> String {
+    match number {
+        8 => "capabilities to outlast a change of user",
+        24 => "capabilities given up for good",
+        28 => "rules of capabilities changed",
+        47 => "capabilities that programs inherit changed",
+        other => return format!("prctl {other}"),
+    }
+    .to_owned()
+}
+
 /// What was asked of eBPF, by the numbers of `enum bpf_cmd` in the kernel's <linux/bpf.h>.
 fn bpf_command(number: u64) -> String {
     match number {
@@ -499,6 +511,8 @@ mod tests {
         check(&Raw { kind: Some(Kind::Module), ..Raw::default() }, "privilege kernel module ok [from memory]");
         let setid = Raw { kind: Some(Kind::Setid), uid: Some(1000), euid: Some(0), ..Raw::default() };
         check(&setid, "privilege user 1000 ok [acting as user 0]");
+        let dropped = Raw { kind: Some(Kind::Setid), uid: Some(0), flags: 24, ..Raw::default() };
+        check(&dropped, "privilege user 0 ok [capabilities given up for good]");
         let signal = Raw { kind: Some(Kind::Signal), target_pid: Some(7), signal: Some(9), ..Raw::default() };
         check(&signal, "signal process 7 ok [signal 9]");
         check(&Raw { ret: -1, ..signal.clone() }, "signal process 7 EPERM [signal 9]");

@@ -173,7 +173,7 @@ pub fn collect(events: &LazyFrame, verdicts: &DataFrame, origin_boot_ns: u64) ->
             // kernel picked, the mode of an opened file.
             when(is_kind(&[Kind::Open]))
                 .then(col("flags").and(lit(FLAG_MASK)))
-                .when(is_kind(&[Kind::Close, Kind::Namespace, Kind::Ptrace, Kind::Bpf, Kind::Truncate]))
+                .when(is_kind(&[Kind::Close, Kind::Namespace, Kind::Ptrace, Kind::Bpf, Kind::Truncate, Kind::Setid]))
                 .then(col("flags"))
                 .otherwise(lit(NULL))
                 .alias("flags"),

@@ -1,7 +1,7 @@
 //! The rules. Each finding is one sentence that names the call, the act and the object; details carry the evidence.
 
 use super::fold::{self, Groups, LISTED, sentence};
-use super::{Evidence, Judged, act, attempts, coverage, losses, ordinary};
+use super::{Evidence, Judged, act, coverage, losses, names, ordinary, recorder};
 use crate::told::split_port;
 use argus_schemas::manifest::{IO_URING_UNSEEN, Manifest};
 use argus_schemas::report::{Effect, Expectation, Facet, Finding, Severity, Unowned};
@@ -91,10 +91,10 @@ pub(super) fn all(evidence: &Evidence, judged: &[Judged], unowned: &[Unowned], o
     for group in unowned {
         of_group(group, judged, &mut found);
     }
-    attempts::against_the_record(evidence.manifest, judged, unowned, &mut found);
-    attempts::raced(judged, unowned, &mut found);
+    recorder::attacks(evidence.manifest, judged, unowned, &mut found);
+    names::raced(judged, unowned, &mut found);
     found.extend(losses::of(&evidence.manifest.losses).iter().filter_map(|lost| lost.finding(origin)));
-    found.extend(attempts::disturbances(evidence.manifest, origin));
+    found.extend(recorder::disturbances(evidence.manifest, origin));
     let unseen = evidence.manifest.coverage.uncovered.iter().any(|gap| gap.what == IO_URING_UNSEEN);
     for ring in evidence.rings {
         let call = judged.iter().find(|call| Some(&call.span.span_id) == ring.owner.as_ref());
@@ -226,7 +226,7 @@ fn finding(call: &Judged, judged: &[Judged], rule: &str, severity: Severity, eff
             details.extend(claim(call));
         }
     }
-    details.extend(attempts::from_memory(effects));
+    details.extend(names::from_memory(effects));
     Finding {
         details,
         span_id: Some(call.span.span_id.clone()),
@@ -341,7 +341,7 @@ fn of_group(group: &Unowned, judged: &[Judged], found: &mut Vec<Finding>) {
         if effects.len() > 1 {
             details.extend(fold::listed(&effects));
         }
-        details.extend(attempts::from_memory(&effects));
+        details.extend(names::from_memory(&effects));
         found.push(Finding {
             details,
             at_ns: effects.iter().map(|effect| effect.first_ns).min(),
@@ -356,7 +356,7 @@ fn of_group(group: &Unowned, judged: &[Judged], found: &mut Vec<Finding>) {
 pub(super) fn urgency(rule: &str) -> u8 {
     match rule {
         "recorder-attacked" | "case-disturbed" | "broken-signature" | "changed-file" | "damaged-segment"
-        | "missing-segment" | "unlisted-file" => 0,
+        | "missing-segment" | "no-plain-file" | "unlisted-file" => 0,
         "metadata-address" | "raced-name" | "late-activity" => 1,
         _ if rule.starts_with("undeclared-") => 1,
         _ if ["ambiguous-", "unknown-", "runtime-"].iter().any(|start| rule.starts_with(start)) => 2,

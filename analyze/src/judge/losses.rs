@@ -59,8 +59,11 @@ fn between(loss: &Loss, origin: u64) -> String {
 
 impl Lost<'_> {
     fn what(&self) -> String {
-        let noun = if self.cause == "span_socket" { "messages of the agent" } else { "events" };
-        format!("{} {noun} were lost", self.count)
+        match (self.cause, self.count) {
+            ("span_socket", count) => format!("{count} messages of the agent were lost"),
+            (_, 1) => "1 event was lost".to_owned(),
+            (_, count) => format!("{count} events were lost"),
+        }
     }
 
     /// When, in words: every interval where they are few.
@@ -213,8 +216,8 @@ mod tests {
         let others = [loss("sequence_gap", &["open", "close"], 9, 1), loss("compat_syscall", &[], 9, u64::MAX)];
         let mixed = many.into_iter().chain(others).collect();
         let third = format!("{} events were lost: 32-bit calls that are counted, and not decoded", u64::MAX);
-        let second = "1 events were lost: the buffer between the kernel and the recorder had no room for them";
-        check(mixed, &[title, &third, second]);
+        let second = "1 event was lost: the buffer between the kernel and the recorder had no room for them";
+        check(mixed, &[title, second, &third]);
     }
 
     #[test]

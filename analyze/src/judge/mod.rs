@@ -1,13 +1,14 @@
 //! From effects and claims to the report, as a value. Pure: no clock, no path, no environment.
 
-mod attempts;
 mod coverage;
 pub mod expectation;
 mod findings;
 mod fold;
 pub mod glob;
 mod losses;
+mod names;
 pub mod ordinary;
+mod recorder;
 #[cfg(test)]
 pub mod testing;
 

@@ -68,6 +68,7 @@ pub fn manifest() -> Manifest {
         span_socket: None,
         otlp_address: None,
         recorder_pid: Some(99),
+        recorder_cgroup: None,
         case_path: Some("/cases/x.argus".to_owned()),
         root: None,
         clock_pairs: vec![ClockPair { boot_ns: 0, real_ns: 1 }],

@@ -1,7 +1,7 @@
 //! The logs that were added to a case after it was recorded: read anew, put on the case's clock, and joined with what the
 //! capture received, so that no call is counted twice.
 
-use super::{Said, files};
+use super::{Said, files, listed};
 use crate::error::{Error, Result};
 use argus_schemas::case::CaseLayout;
 use argus_schemas::import::{self, ClockMap, Difference, Format, Imported};
@@ -11,8 +11,8 @@ use argus_schemas::report::{Finding, Severity};
 use argus_schemas::span_log::OTLP;
 use argus_schemas::spans::{Mark, Span};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs::File;
+use std::io::{self, BufReader};
 
 /// How many lines of what was not understood, and how many differences, a finding lists.
 const LISTED: usize = 10;
@@ -23,12 +23,13 @@ const LISTED: usize = 10;
 /// When it is there and cannot be read.
 pub fn ledger(layout: &CaseLayout) -> Result<Option<Ledger>> {
     let path = layout.imports_ledger();
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(Error::Read { path, source }),
-    };
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::Ledger { path, reason: error.to_string() })
+    let Some(bytes) = files::read(layout, CaseLayout::IMPORTS_LEDGER)? else { return Ok(None) };
+    let refuse = |reason: String| Error::Ledger { path: path.clone(), reason };
+    let ledger: Ledger = serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
+    match ledger.logs.iter().find(|log| !CaseLayout::names_a_file(&log.path)) {
+        Some(log) => Err(refuse(format!("{:?} names no file of a case", log.path))),
+        None => Ok(Some(ledger)),
+    }
 }
 
 /// Adds what the imported logs say to what the capture received.
@@ -50,7 +51,7 @@ pub(super) fn join(
             ));
             continue;
         };
-        if files::fault(layout, &log.path, &log.sha256)?.is_some() {
+        if listed::fault(layout, &log.path, &log.sha256)?.is_some() {
             findings.push(Finding::new(
                 "import-unread",
                 Severity::High,
@@ -59,8 +60,13 @@ pub(super) fn join(
             continue;
         }
         let path = layout.root().join(&log.path);
-        let read = |path| import::read(format, BufReader::new(File::open(path)?));
-        let imported = match read(&path) {
+        let read = || {
+            if !files::lies_in(layout, &log.path) {
+                return Err(io::Error::new(io::ErrorKind::NotFound, "no file of that name lies there"));
+            }
+            import::read(format, BufReader::new(File::open(&path)?))
+        };
+        let imported = match read() {
             Ok(imported) => imported,
             Err(error) => {
                 findings.push(Finding::new(

@@ -1,6 +1,6 @@
-//! What lies in a case's folder, held against what its manifest names.
+//! The files of a case, held against what its manifest names.
 
-use super::tables;
+use super::{files, tables};
 use crate::error::{Error, Result};
 use argus_schemas::case::CaseLayout;
 use argus_schemas::imports::Ledger;
@@ -8,14 +8,13 @@ use argus_schemas::manifest::{FileEntry, Manifest, sha256_of};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::path::{Component, Path, PathBuf};
 
 /// Why a file that the manifest names is no evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// It is not there.
     Missing,
-    /// It is something else than a file, or the manifest names a place outside the case.
+    /// It is something else than a file, or lies behind a link.
     NoFile,
     /// Its content is not what the manifest names.
     Changed {
@@ -32,7 +31,7 @@ impl Fault {
         let path = &entry.path;
         match self {
             Fault::Missing => format!("{path} is missing"),
-            Fault::NoFile => format!("{path} is no file of the case"),
+            Fault::NoFile => format!("{path} is a link or a pipe, or lies behind a link: it is no file of this case"),
             Fault::Changed { bytes } => {
                 format!("{path} was changed: {bytes} bytes, {} when it was recorded", entry.bytes)
             }
@@ -41,23 +40,17 @@ impl Fault {
     }
 }
 
-/// The path of a file of the case; a manifest that came with a case can name anything, such as a device without end.
-fn within(layout: &CaseLayout, name: &str) -> Option<PathBuf> {
-    let plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
-    plain.then(|| layout.root().join(name))
-}
-
 /// Why a file of this name is not what it was when it had this hash.
 ///
 /// # Errors
 /// When it is there and cannot be read.
 pub fn fault(layout: &CaseLayout, name: &str, sha256: &str) -> Result<Option<Fault>> {
-    let Some(path) = within(layout, name) else { return Ok(Some(Fault::NoFile)) };
-    match fs::symlink_metadata(&path) {
-        Ok(found) if found.is_file() => {}
-        Ok(_) => return Ok(Some(Fault::NoFile)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Some(Fault::Missing)),
-        Err(source) => return Err(Error::Read { path, source }),
+    let path = layout.root().join(name);
+    if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        return Ok(Some(Fault::Missing));
+    }
+    if !files::lies_in(layout, name) {
+        return Ok(Some(Fault::NoFile));
     }
     let (hash, bytes) = File::open(&path).and_then(sha256_of).map_err(|source| Error::Read { path, source })?;
     Ok((hash != sha256).then_some(Fault::Changed { bytes }))
@@ -95,17 +88,14 @@ pub fn unlisted(layout: &CaseLayout, manifest: &Manifest, ledger: Option<&Ledger
     known.insert("manifest.json.sig");
     if let Some(ledger) = ledger {
         known.extend(ledger.logs.iter().map(|log| log.path.as_str()));
-        known.insert("imports/ledger.json");
+        known.insert(CaseLayout::IMPORTS_LEDGER);
     }
-    let mut found = Vec::new();
-    beneath(layout.root(), &mut found)?;
-    let mut names: Vec<String> = found
+    let names = files::beneath(layout.root())?
         .iter()
         .filter_map(|path| path.strip_prefix(layout.root()).ok())
         .map(|path| path.to_string_lossy().into_owned())
         .filter(|name| !known.contains(name.as_str()))
-        .collect();
-    names.sort();
+        .collect::<Vec<String>>();
     let clean = manifest.end.as_ref().is_some_and(|end| end.clean);
     let tail = Tail::of(layout, manifest);
     let mut unlisted = Unlisted::default();
@@ -120,24 +110,15 @@ pub fn unlisted(layout: &CaseLayout, manifest: &Manifest, ledger: Option<&Ledger
     Ok(unlisted)
 }
 
-fn beneath(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    let failed = |source| Error::Read { path: folder.to_owned(), source };
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        // A link is a file of its own here: it is never followed.
-        if entry.file_type().map_err(failed)?.is_dir() {
-            beneath(&entry.path(), found)?;
-        } else {
-            found.push(entry.path());
-        }
-    }
-    Ok(())
-}
-
 /// The number of a segment of events.
 fn number(name: &str) -> Option<u32> {
     let number = name.strip_prefix("events/")?.strip_suffix(".parquet")?.parse().ok()?;
     (CaseLayout::segment("events", number) == name).then_some(number)
+}
+
+/// The first and the last id of the events in a file of the case.
+fn ids_in(layout: &CaseLayout, name: &str) -> Option<(u64, u64)> {
+    files::lies_in(layout, name).then(|| tables::ids_in(&layout.root().join(name))).flatten()
 }
 
 /// The shape of what a capture leaves that is killed: files are written before the manifest names them, and those that
@@ -158,7 +139,7 @@ impl<'a> Tail<'a> {
         numbers.sort_unstable();
         let last = numbers.pop().unwrap_or(0);
         let before = numbers.pop().unwrap_or(0);
-        let ids = tables::ids_in(&layout.root().join(CaseLayout::segment("events", last)));
+        let ids = ids_in(layout, &CaseLayout::segment("events", last));
         Tail { layout, manifest, last, before, ids }
     }
 
@@ -174,8 +155,8 @@ impl<'a> Tail<'a> {
             }
             _ => {}
         }
-        let number = number(name)?;
-        let ids = tables::ids_in(&self.layout.root().join(name));
+        let number = number(name).filter(|_| files::lies_in(self.layout, name))?;
+        let ids = ids_in(self.layout, name);
         if number == self.last.checked_add(1)? {
             // It may have been cut off as it was written. One that can be read goes on where the last one ended.
             let goes_on = match (ids, self.ids) {

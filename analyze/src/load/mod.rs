@@ -2,6 +2,7 @@
 
 pub mod files;
 pub mod imports;
+pub mod listed;
 mod record;
 mod tables;
 
@@ -14,7 +15,7 @@ use argus_schemas::report::{Finding, Severity, Signature};
 use argus_schemas::signature::{Signed, signed};
 use argus_schemas::span_log::{Assembler, Received, Refused};
 use argus_schemas::spans::{Mark, Span};
-use files::Fault;
+use listed::Fault;
 use polars::prelude::LazyFrame;
 use std::collections::BTreeMap;
 use std::fs;
@@ -66,13 +67,10 @@ pub struct Case {
 /// No manifest, not a manifest, or one of another format version.
 pub fn manifest(layout: &CaseLayout) -> Result<(Manifest, String)> {
     let path = layout.manifest();
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && layout.root().is_dir() => {
-            return Err(Error::NotACase { path: layout.root().to_owned() });
-        }
-        Err(source) => return Err(Error::Read { path: layout.root().to_owned(), source }),
-    };
+    if layout.root().is_dir() && !files::is_file(&path) {
+        return Err(Error::NotACase { path: layout.root().to_owned() });
+    }
+    let bytes = fs::read(&path).map_err(|source| Error::Read { path: layout.root().to_owned(), source })?;
     let refuse = |error: serde_json::Error| Error::Manifest { path: path.clone(), reason: error.to_string() };
     let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(refuse)?;
     let version = value.get("format_version").cloned().unwrap_or_default();
@@ -80,7 +78,11 @@ pub fn manifest(layout: &CaseLayout) -> Result<(Manifest, String)> {
         return Err(Error::Version { path, found: version.to_string(), known: FORMAT_VERSION });
     }
     let (hash, _) = sha256_of(bytes.as_slice()).map_err(|source| Error::Read { path: path.clone(), source })?;
-    Ok((serde_json::from_value(value).map_err(refuse)?, hash))
+    let manifest: Manifest = serde_json::from_value(value).map_err(refuse)?;
+    match manifest.files.iter().find(|file| !CaseLayout::names_a_file(&file.path)) {
+        Some(file) => Err(Error::Manifest { path, reason: format!("{:?} names no file of a case", file.path) }),
+        None => Ok((manifest, hash)),
+    }
 }
 
 /// The events of a case, and what of them cannot be had.
@@ -144,13 +146,12 @@ fn tables_of(layout: &CaseLayout, manifest: &Manifest, faults: &BTreeMap<String,
 /// # Errors
 /// When the signature is there and cannot be read.
 pub fn signature(layout: &CaseLayout, manifest: &Manifest) -> Result<Signature> {
-    let read = |path: PathBuf| fs::read(&path).map_err(|source| Error::Read { path, source });
-    if !layout.signature().exists() {
+    let (Some(bytes), Some(text)) = (files::read(layout, "manifest.json")?, files::read(layout, "manifest.json.sig")?)
+    else {
         return Ok(manifest.signed_by.as_ref().map_or(Signature::None, |key| {
             Signature::Broken(format!("manifest.json.sig is missing; the case was signed by {key}"))
         }));
-    }
-    let (bytes, text) = (read(layout.manifest())?, read(layout.signature())?);
+    };
     Ok(match signed(&bytes, &String::from_utf8_lossy(&text)) {
         Signed::By(key) => match &manifest.signed_by {
             Some(named) if *named != key => {
@@ -172,7 +173,7 @@ const TRIES: usize = 10;
 pub fn load(path: &Path) -> Result<Case> {
     let layout = CaseLayout::new(path);
     let (mut manifest, mut manifest_sha256) = manifest(&layout)?;
-    let mut faults = files::faults(&layout, &manifest)?;
+    let mut faults = listed::faults(&layout, &manifest)?;
     // A capture that still runs removes files after the manifest that no longer names them: then the next one is read.
     for _ in 0..TRIES {
         if faults.is_empty() {
@@ -183,13 +184,14 @@ pub fn load(path: &Path) -> Result<Case> {
             break;
         }
         (manifest, manifest_sha256) = (now, sha256);
-        faults = files::faults(&layout, &manifest)?;
+        faults = listed::faults(&layout, &manifest)?;
     }
     let mut findings = Vec::new();
     let name = fs::canonicalize(path)
         .ok()
         .and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()))
         .unwrap_or_else(|| "case".to_owned());
+    findings.extend(files::strange(&layout)?);
     let signature = signature(&layout, &manifest)?;
     let clean = manifest.end.as_ref().is_some_and(|end| end.clean);
 
@@ -209,7 +211,7 @@ pub fn load(path: &Path) -> Result<Case> {
     // Of a capture that was killed there is nothing but the journal, and of tables that were changed, nothing better.
     let from_journal = !(is_sound("spans") && is_sound("marks")) || (!clean && span_tables.is_empty());
     let ledger = imports::ledger(&layout)?;
-    let unlisted = files::unlisted(&layout, &manifest, ledger.as_ref())?;
+    let unlisted = listed::unlisted(&layout, &manifest, ledger.as_ref())?;
     let journal_is_sound = !faults.contains_key(CaseLayout::SPAN_JOURNAL)
         && !unlisted.strangers.iter().any(|path| path == CaseLayout::SPAN_JOURNAL);
     let journal = if journal_is_sound { journal(&layout, &mut findings)? } else { Vec::new() };
@@ -260,12 +262,7 @@ pub fn load(path: &Path) -> Result<Case> {
 }
 
 fn journal(layout: &CaseLayout, findings: &mut Vec<Finding>) -> Result<Vec<Received>> {
-    let path = layout.span_journal();
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(Error::Read { path, source }),
-    };
+    let Some(bytes) = files::read(layout, CaseLayout::SPAN_JOURNAL)? else { return Ok(Vec::new()) };
     let text = String::from_utf8_lossy(&bytes);
     let mut broken = 0u64;
     let lines = text.lines().filter_map(|line| serde_json::from_str(line).map_err(|_| broken += 1).ok()).collect();

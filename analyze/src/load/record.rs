@@ -1,6 +1,6 @@
 //! Findings on the case as such: files that are not what the manifest names, an end that was not clean, a signature.
 
-use super::files::{Fault, Unlisted};
+use super::listed::{Fault, Unlisted};
 use argus_schemas::case::CaseLayout;
 use argus_schemas::manifest::{Loss, Manifest};
 use argus_schemas::report::{Finding, Severity, Signature};

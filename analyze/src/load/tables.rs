@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use argus_schemas::events::{self, Column, ColumnType, Kind};
 use argus_schemas::spans::{self, Mark, Span};
+use polars::io::HiveOptions;
 use polars::prelude::*;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -61,10 +62,12 @@ fn selection(path: &Path, found: &Schema, columns: &[Column]) -> Result<Vec<Expr
 fn scan(path: &Path, columns: &[Column]) -> Result<(LazyFrame, u64)> {
     let (schema, rows) = footer(path)?;
     let select = selection(path, &schema, columns)?;
-    // Whoever names a case may use any character: a path is this one file, and neither a pattern nor another machine's.
+    // Whoever names a case may use any character: a path is this one file, and neither a pattern nor another machine's,
+    // and no folder of it (`pid=7`) names a column.
     let location = std::path::absolute(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     let location = PlRefPath::try_from_path(&location).map_err(|error| refuse(path)(error.to_string()))?;
-    let only_this = ScanArgsParquet { glob: false, ..ScanArgsParquet::default() };
+    let only_this =
+        ScanArgsParquet { glob: false, hive_options: HiveOptions::new_disabled(), ..ScanArgsParquet::default() };
     Ok((LazyFrame::scan_parquet(location, only_this)?.select(select), rows))
 }
 

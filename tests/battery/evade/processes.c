@@ -3,6 +3,7 @@
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/time.h>
 
@@ -120,6 +121,8 @@ static void orders(void)
 	MUST(pipe(ends));
 	MUST(write(ends[1], "piped", 5));
 	MUST(read(ends[0], (char[5]){}, 5));
+	for (int capability = 30; capability < 38; capability++)
+		MUST(prctl(PR_CAPBSET_DROP, capability, 0, 0, 0));
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	struct __user_cap_data_struct data[2] = {};
 	MUST(syscall(SYS_capset, &head, data));
