@@ -49,6 +49,7 @@ pub fn examine<T>(path: &Path, look: impl FnOnce(&Examined) -> T) -> Result<(Ana
         name: &case.name,
         manifest: &case.manifest,
         manifest_sha256: &case.manifest_sha256,
+        signature: &case.signature,
         spans: &case.said.spans,
         refused: &case.refused,
         unreadable: &case.unreadable,
@@ -58,8 +59,8 @@ pub fn examine<T>(path: &Path, look: impl FnOnce(&Examined) -> T) -> Result<(Ana
         verdict_counts: effects::verdict_counts(verdicts)?,
         findings,
         event_count: case.event_count,
+        last_event_ns: case.last_event_ns,
         process_count: forest.len() as u64,
-        missing_segments: case.missing_segments,
     });
     let looked = look(&Examined { events: &case.events, forest: &forest, attribution: &attribution, report: &report });
     let verdicts = attribution.verdicts;

@@ -1,16 +1,19 @@
 //! Whether a case is still what the capture wrote: hashes, chain, signature, files, sequence gaps, schema.
 
 use crate::error::{Error, Result};
-use crate::load::{self, files};
+use crate::load;
+use crate::load::listed::{self, Fault, Unlisted};
 use argus_schemas::case::CaseLayout;
 use argus_schemas::events::Kind;
-use argus_schemas::manifest::{Manifest, chain, sha256_of};
-use argus_schemas::signature::{Signed, fingerprint, public_keys, signed};
+use argus_schemas::imports::Ledger;
+use argus_schemas::manifest::{Manifest, chain};
+use argus_schemas::report::Signature;
+use argus_schemas::signature::{fingerprint, public_keys};
 use polars::prelude::*;
 use serde::Serialize;
-use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 /// One thing that was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,10 +35,18 @@ pub struct Verification {
     pub checks: Vec<Check>,
 }
 
+/// The check of how the capture ended.
+const ENDED: &str = "clean end";
+
 impl Verification {
     /// Whether everything holds.
     pub fn holds(&self) -> bool {
         self.checks.iter().all(|check| check.holds)
+    }
+
+    /// Whether all that is wrong is that the capture was interrupted.
+    pub fn was_interrupted(&self) -> bool {
+        !self.holds() && self.checks.iter().all(|check| check.holds || check.what == ENDED)
     }
 }
 
@@ -51,10 +62,13 @@ fn check(what: &str, problems: Vec<String>, otherwise: String) -> Check {
 pub fn verify(path: &Path, signers: Option<&Path>) -> Result<Verification> {
     let layout = CaseLayout::new(path);
     let (manifest, manifest_sha256) = load::manifest(&layout)?;
+    let ledger = load::imports::ledger(&layout)?;
+    let unlisted = listed::unlisted(&layout, &manifest, ledger.as_ref())?;
+    let faults = listed::faults(&layout, &manifest)?;
     let mut checks =
-        vec![unchanged(&layout, &manifest)?, chained(&manifest), strangers(&layout, &manifest)?, ended(&manifest)];
+        vec![intact(&manifest, &faults), chained(&manifest), strangers(&unlisted), ended(&manifest, &unlisted)];
     checks.extend([signature(&layout, &manifest, signers)?, undisturbed(&manifest)]);
-    checks.extend(imported(&layout, &manifest_sha256)?);
+    checks.extend(ledger.map(|ledger| imported(&layout, &ledger, &manifest_sha256)).transpose()?);
     match load::load(path) {
         Ok(case) => {
             checks.push(check(
@@ -67,7 +81,7 @@ pub fn verify(path: &Path, signers: Option<&Path>) -> Result<Verification> {
                     case.said.marks.len()
                 ),
             ));
-            checks.push(rows(&layout, &manifest)?);
+            checks.push(rows(&layout, &manifest, &faults));
             checks.push(unique(&case.events)?);
             checks.push(sequence(&case.events, &manifest)?);
         }
@@ -78,55 +92,29 @@ pub fn verify(path: &Path, signers: Option<&Path>) -> Result<Verification> {
     Ok(Verification { manifest_sha256, checks })
 }
 
-/// What is wrong with a file that must be there unchanged.
-fn problem(layout: &CaseLayout, name: &str, sha256: &str, bytes: Option<u64>) -> Result<Option<String>> {
-    let path = layout.root().join(name);
-    if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
-        return Ok(Some(format!("{name} is missing")));
-    }
-    if !files::lies_in(layout, name) {
-        return Ok(Some(format!("{name} is a link or a pipe, or lies behind a link: it is no file of this case")));
-    }
-    let (hash, found) = File::open(&path).and_then(sha256_of).map_err(|source| Error::Read { path, source })?;
-    let size = bytes.map(|bytes| format!(": {found} bytes, {bytes} when it was recorded")).unwrap_or_default();
-    Ok((hash != sha256).then(|| format!("{name} was changed{size}")))
-}
-
-fn unchanged(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
-    let mut problems = Vec::new();
-    for entry in &manifest.files {
-        problems.extend(problem(layout, &entry.path, &entry.sha256, Some(entry.bytes))?);
-    }
-    Ok(check("files", problems, format!("{} files have the SHA-256 that the manifest names", manifest.files.len())))
+fn intact(manifest: &Manifest, faults: &BTreeMap<String, Fault>) -> Check {
+    let problems = manifest.files.iter().filter_map(|entry| Some(faults.get(&entry.path)?.of(entry))).collect();
+    check("files", problems, format!("{} files have the SHA-256 that the manifest names", manifest.files.len()))
 }
 
 /// Whether the manifest, and with it everything, is signed; by whom, is for the reader to know.
 fn signature(layout: &CaseLayout, manifest: &Manifest, signers: Option<&Path>) -> Result<Check> {
-    let read = |path: PathBuf| fs::read(&path).map_err(|source| Error::Read { path, source });
     let wanted = match signers {
         None => None,
         Some(path) => {
-            let text = String::from_utf8_lossy(&read(path.to_owned())?).into_owned();
+            let read = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+            let text = String::from_utf8_lossy(&read).into_owned();
             let keys = public_keys(&text).map_err(|source| Error::Keys { path: path.to_owned(), source })?;
             Some(keys.iter().map(fingerprint).collect::<BTreeSet<String>>())
         }
     };
-    let result = if layout.signature().exists() {
-        let (bytes, text) = (read(layout.manifest())?, read(layout.signature())?);
-        match (signed(&bytes, &String::from_utf8_lossy(&text)), wanted) {
-            (Signed::Not, _) => Err("manifest.json.sig is no signature of this manifest".to_owned()),
-            (Signed::By(key), Some(wanted)) if wanted.contains(&key) => Ok(format!("signed by {key}, as asked for")),
-            (Signed::By(key), Some(_)) => Err(format!("signed by {key}, which is none of the keys asked for")),
-            (Signed::By(key), None) => {
-                Ok(format!("signed by {key}; --signer KEY.pub tells whether that is the right key"))
-            }
-        }
-    } else {
-        match (&manifest.signed_by, wanted) {
-            (Some(key), _) => Err(format!("manifest.json.sig is missing; the case was signed by {key}")),
-            (None, Some(_)) => Err("the case is not signed".to_owned()),
-            (None, None) => Ok("the case is not signed (argus-capture run --sign KEY signs one)".to_owned()),
-        }
+    let result = match (load::signature(layout, manifest)?, wanted) {
+        (Signature::Broken(why), _) => Err(why),
+        (Signature::By(key), Some(wanted)) if wanted.contains(&key) => Ok(format!("signed by {key}, as asked for")),
+        (Signature::By(key), Some(_)) => Err(format!("signed by {key}, which is none of the keys asked for")),
+        (signature @ Signature::By(_), None) => Ok(format!("{signature} (--signer KEY.pub asks for it)")),
+        (signature @ Signature::None, Some(_)) => Err(signature.to_string()),
+        (signature @ Signature::None, None) => Ok(format!("{signature} (argus-capture run --sign KEY signs a case)")),
     };
     let (problems, otherwise) = match result {
         Ok(said) => (Vec::new(), said),
@@ -148,42 +136,39 @@ fn chained(manifest: &Manifest) -> Check {
     check("chain", problems, "every entry is chained to the one before".to_owned())
 }
 
-fn strangers(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
-    // The room kept for the last manifest goes with a clean end; after that it is a stranger too.
-    let clean = manifest.end.as_ref().is_some_and(|end| end.clean);
-    let mut known: BTreeSet<&str> = manifest.files.iter().map(|entry| entry.path.as_str()).collect();
-    let ledger = load::imports::ledger(layout)?;
-    if let Some(ledger) = &ledger {
-        known.extend(ledger.logs.iter().map(|log| log.path.as_str()));
-        known.insert(CaseLayout::IMPORTS_LEDGER);
-    }
-    let problems = files::beneath(layout.root())?
-        .iter()
-        .filter_map(|path| path.strip_prefix(layout.root()).ok())
-        .map(|path| path.to_string_lossy().into_owned())
-        .filter(|path| {
-            path != "manifest.json"
-                && layout.root().join(path) != layout.signature()
-                && (clean || layout.root().join(path) != layout.reserve())
-                && !known.contains(path.as_str())
-        })
-        .map(|path| format!("{path} is not in the manifest"))
-        .collect();
-    Ok(check("no other files", problems, "the folder holds what the manifest names".to_owned()))
+fn strangers(unlisted: &Unlisted) -> Check {
+    let told = |path: &String| {
+        format!(
+            "{path} is not in the manifest, and no capture leaves it so: it was put there, or what lists it was changed"
+        )
+    };
+    let otherwise = if unlisted.tail.is_empty() {
+        "the folder holds what the manifest names"
+    } else {
+        "the folder holds what the manifest names, and what an interrupted capture leaves"
+    };
+    check("no other files", unlisted.strangers.iter().map(told).collect(), otherwise.to_owned())
 }
 
-fn ended(manifest: &Manifest) -> Check {
-    let problem = match &manifest.end {
+/// Whether the capture ended as it should. Where it did not, the tail belongs to that: it is no sign of a change.
+fn ended(manifest: &Manifest, unlisted: &Unlisted) -> Check {
+    let mut problems = match &manifest.end {
         Some(end) if end.clean => Vec::new(),
         Some(end) => vec![format!("the capture ended uncleanly: {}", end.reason)],
         None => vec!["the capture never ended: it was killed, or still runs".to_owned()],
     };
-    check("clean end", problem, manifest.end.as_ref().map(|end| end.reason.clone()).unwrap_or_default())
+    if !problems.is_empty() {
+        problems.push("what happened after the last that is recorded is unknown".to_owned());
+    }
+    let told = |(path, what): &(String, &str)| {
+        format!("its tail: {path} ({what}), later than the last manifest, so that nobody vouches for it")
+    };
+    problems.extend(unlisted.tail.iter().map(told));
+    check(ENDED, problems, manifest.end.as_ref().map(|end| end.reason.clone()).unwrap_or_default())
 }
 
 /// Logs that were added afterwards: no part of what the capture wrote, and listed by themselves.
-fn imported(layout: &CaseLayout, manifest_sha256: &str) -> Result<Option<Check>> {
-    let Some(ledger) = load::imports::ledger(layout)? else { return Ok(None) };
+fn imported(layout: &CaseLayout, ledger: &Ledger, manifest_sha256: &str) -> Result<Check> {
     let mut problems = Vec::new();
     if ledger.manifest_sha256 != manifest_sha256 {
         problems.push("the logs were added to another manifest than this one".to_owned());
@@ -192,11 +177,17 @@ fn imported(layout: &CaseLayout, manifest_sha256: &str) -> Result<Option<Check>>
         problems.push(format!("the chain breaks at {}: an entry was changed, added, removed or moved", log.path));
     }
     for log in &ledger.logs {
-        problems.extend(problem(layout, &log.path, &log.sha256, None)?);
+        match listed::fault(layout, &log.path, &log.sha256)? {
+            None => {}
+            Some(Fault::Missing) => problems.push(format!("{} is missing", log.path)),
+            Some(Fault::NoFile) => problems.push(format!("{} is no file of this case", log.path)),
+            Some(_) => problems.push(format!("{} was changed since it was added", log.path)),
+        }
     }
     let names: Vec<String> = ledger.logs.iter().map(|log| format!("{} ({})", log.name, log.format)).collect();
-    let otherwise = format!("added after the capture, and unchanged since: {}", names.join(", "));
-    Ok(Some(check("imports", problems, otherwise)))
+    let otherwise =
+        format!("added after the capture, and as their own ledger says, which nobody signs: {}", names.join(", "));
+    Ok(check("imports", problems, otherwise))
 }
 
 fn undisturbed(manifest: &Manifest) -> Check {
@@ -208,18 +199,17 @@ fn undisturbed(manifest: &Manifest) -> Check {
     )
 }
 
-fn rows(layout: &CaseLayout, manifest: &Manifest) -> Result<Check> {
+fn rows(layout: &CaseLayout, manifest: &Manifest, faults: &BTreeMap<String, Fault>) -> Check {
     let mut problems = Vec::new();
-    for entry in &manifest.files {
-        let Some(rows) = entry.rows.filter(|_| files::lies_in(layout, &entry.path)) else { continue };
-        let path = layout.root().join(&entry.path);
+    for entry in manifest.files.iter().filter(|entry| !faults.contains_key(&entry.path)) {
+        let (Some(rows), path) = (entry.rows, layout.root().join(&entry.path)) else { continue };
         if let Ok(found) = load::rows_of(&path)
             && found != rows
         {
             problems.push(format!("{} has {found} rows, not {rows}", entry.path));
         }
     }
-    Ok(check("rows", problems, "every table has the rows that the manifest names".to_owned()))
+    check("rows", problems, "every table has the rows that the manifest names".to_owned())
 }
 
 fn unique(events: &LazyFrame) -> Result<Check> {
@@ -267,8 +257,7 @@ fn sequence(events: &LazyFrame, manifest: &Manifest) -> Result<Check> {
             .losses
             .iter()
             .filter(|loss| loss.cause == "sequence_gap" && loss.cpu == Some(cpu))
-            .map(|loss| loss.count)
-            .sum();
+            .fold(0, |sum, loss| sum.saturating_add(loss.count));
         if absent > told {
             problems.push(format!("{absent} events of CPU {cpu} are absent, and the manifest tells of {told}"));
         }

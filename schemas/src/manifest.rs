@@ -61,6 +61,15 @@ pub struct Manifest {
     pub end: Option<End>,
 }
 
+impl Manifest {
+    /// Until when a case tells what happened, CLOCK_BOOTTIME nanoseconds, given the last instant of its events: its end, or
+    /// of a capture that was killed the last that it wrote.
+    pub fn known_until(&self, last_event_ns: Option<u64>) -> u64 {
+        let read = self.clock_pairs.last().map_or(0, |pair| pair.boot_ns);
+        self.end.as_ref().map_or_else(|| last_event_ns.map_or(read, |last| last.max(read)), |end| end.boot_ns)
+    }
+}
+
 /// The machine that a case was recorded on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Host {
@@ -133,6 +142,10 @@ pub struct Uncovered {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mend: Option<String>,
 }
+
+/// What [`Loss::cause`] says of the events of a segment that is gone or is not what the manifest names. No manifest holds
+/// it: who reads the case finds it.
+pub const SEGMENT_LEFT_OUT: &str = "segment_left_out";
 
 /// Events that happened and were not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ pub struct Report {
     pub report_version: u32,
     /// What was recorded, and how.
     pub case: CaseSummary,
-    /// Sorted by severity, then time.
+    /// Sorted by severity, then by what a responder needs first, then by time.
     pub findings: Vec<Finding>,
     /// One per span, in order of start.
     pub calls: Vec<Call>,
@@ -43,7 +43,7 @@ pub struct CaseSummary {
     pub started_real_ns: u64,
     /// CLOCK_BOOTTIME of the first instant: the zero of every `at_ns` in the report.
     pub started_boot_ns: u64,
-    /// How long the capture lasted.
+    /// How long the capture lasted; of one that was killed, until the last thing that it recorded.
     pub duration_ns: u64,
     /// Rows of the events table.
     pub events: u64,
@@ -55,10 +55,43 @@ pub struct CaseSummary {
     pub lost: u64,
     /// How the capture ended, in words.
     pub ended: String,
-    /// Whether it ended cleanly.
+    /// Whether it ended cleanly. If not, what happened after [`CaseSummary::duration_ns`] is unknown.
     pub clean: bool,
     /// SHA-256 of the manifest, which chains every file's hash.
     pub manifest_sha256: String,
+    /// Whether somebody vouches for the manifest.
+    #[serde(default)]
+    pub signature: Signature,
+}
+
+/// Whether somebody vouches for a case's manifest, and so for all of the case.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signature {
+    /// Nobody: hashes and chain show that the files are those that the manifest names, and anybody can write a manifest.
+    #[default]
+    None,
+    /// The holder of the key with this fingerprint; the signature was checked.
+    By(String),
+    /// It should be signed, and no valid signature is there; why.
+    Broken(String),
+}
+
+impl std::fmt::Display for Signature {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Signature::None => f.write_str(
+                "nobody signed the case: hashes and chain prove that the files fit the manifest, which could have been \
+                 replaced together with all of them",
+            ),
+            Signature::By(key) => write!(
+                f,
+                "signed by {key}, and the signature holds; anybody can sign: that it is the recorder's key, only who \
+                 has it from elsewhere can tell"
+            ),
+            Signature::Broken(why) => write!(f, "the signature does not hold: {why}"),
+        }
+    }
 }
 
 /// How grave a finding is.
@@ -312,7 +345,29 @@ pub struct Effect {
     pub expectation: Expectation,
     /// Whether the object was read from the kernel; `false`: from user memory, which the workload can change.
     pub from_kernel: bool,
+    /// Where the program changed the name while the call ran, what it was at the call's end ([`UNREAD`]: that is not
+    /// known). Which of the two the kernel took, the record does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_to: Option<String>,
 }
+
+impl Effect {
+    /// What weakens its object as evidence: that the program's own memory alone named it, and what it made of the name.
+    pub fn by_memory(&self) -> Option<String> {
+        Some(match self.changed_to.as_deref() {
+            None if self.from_kernel => return None,
+            None => BY_MEMORY.to_owned(),
+            Some(UNREAD) => "named by the program's own memory, which it changed while the call ran".to_owned(),
+            Some(other) => format!("named by the program's own memory, which it changed to {other} while the call ran"),
+        })
+    }
+}
+
+/// What is said of an object that the program's memory alone named.
+pub const BY_MEMORY: &str = "named by the program's own memory, which it can change";
+
+/// What stands for something that the probe could not read.
+pub const UNREAD: &str = "(not recorded)";
 
 /// A verdict class with its number of events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -343,7 +398,7 @@ pub struct Unowned {
 pub struct TimelineEntry {
     /// Nanoseconds since the case's start.
     pub at_ns: u64,
-    /// `start`, `end`, or the facet.
+    /// `start`, `end`, the facet, or `record` for what the record itself lacks from here on.
     pub what: String,
     /// One line of text.
     pub text: String,
@@ -355,4 +410,7 @@ pub struct TimelineEntry {
     pub undeclared: bool,
     /// The kernel events behind it.
     pub event_ids: Vec<u64>,
+    /// What weakens the line as evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }

@@ -330,6 +330,11 @@ impl<'a> Claims<'a> {
         }
     }
 
+    /// How many spans there are.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
     /// A span.
     pub fn span(&self, index: usize) -> &'a Span {
         &self.spans[index]

@@ -43,6 +43,9 @@ pub struct Row {
     pub bytes_in: u64,
 }
 
+/// The kinds of event that tell of hand-offs.
+pub const KINDS: [Kind; 5] = [Kind::Close, Kind::Send, Kind::Bind, Kind::Connect, Kind::Pipe];
+
 /// Reads them.
 ///
 /// # Errors

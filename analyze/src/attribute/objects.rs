@@ -174,9 +174,12 @@ fn bearers(
             answered.insert(id, hosts);
         }
     }
-    let several = col("missing").list().contains(lit("tid:several_threads"), false).fill_null(lit(false));
+    // A name that the program changed meanwhile says nothing of whose the event is: it may be there to blame another.
+    let noted = |note: &str| col("missing").list().contains(lit(note), false).fill_null(lit(false));
+    let raced = noted("path:changed_during_call").or(noted("remote_addr:changed_during_call"));
     let own = events
         .clone()
+        .filter(raced.not())
         .join(processes, [col("pid"), col("start_ns")], [col("pid"), col("start_ns")], JoinArgs::new(JoinType::Semi))
         .select([
             col("event_id"),
@@ -185,7 +188,7 @@ fn bearers(
             col("pid"),
             col("start_ns"),
             col("tid"),
-            several.alias("several"),
+            noted("tid:several_threads").alias("several"),
             col("path"),
             col("path2"),
             col("remote_addr"),

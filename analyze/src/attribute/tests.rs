@@ -8,6 +8,7 @@ mod relays;
 
 use super::arguments::Arguments;
 use super::claims::Claims;
+use super::holes::Holes;
 use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
 use super::{ends, join, walk};
 use crate::forest::{Forest, Row, grow};
@@ -134,7 +135,8 @@ impl Scene {
         let (mut claims, odd) = Claims::check(&self.spans, &self.marks, &forest, &self.manifest);
         findings.extend(odd);
         let ends = ends::pair(self.uses.clone(), &forest);
-        let (walked, contradictions) = walk::walk(&forest, &mut claims, &Arguments::default(), &ends);
+        let (walked, contradictions) =
+            walk::walk(&forest, &mut claims, &Arguments::default(), &ends, &Holes::of(&self.manifest));
         findings.extend(contradictions);
         (forest, walked.ledger, claims, findings)
     }

@@ -4,6 +4,7 @@ use super::arguments::{self, Arguments};
 use super::carrier::{self, Before, Refusal};
 use super::claims::{Claims, ThreadMark, Told};
 use super::handoffs::{self, Ends, Feeds};
+use super::holes::Holes;
 use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
 use super::threads::{self, Creator, Image};
 use crate::forest::{Exec, Forest, Fork, Origin, Process, Thread};
@@ -50,7 +51,13 @@ pub struct Walked {
 /// A messenger is younger than the process that it speaks for, so whose it is shows only at the end of a walk. If that
 /// is another call, what it told is taken back, and the forest is walked again. So it is where a process was handed
 /// something by one that is younger than itself.
-pub fn walk(forest: &Forest, claims: &mut Claims, arguments: &Arguments, ends: &Ends) -> (Walked, Vec<Finding>) {
+pub fn walk(
+    forest: &Forest,
+    claims: &mut Claims,
+    arguments: &Arguments,
+    ends: &Ends,
+    holes: &Holes,
+) -> (Walked, Vec<Finding>) {
     // A parent starts before its children: the forest refuses any other.
     let mut processes: Vec<&Process> = forest.processes().collect();
     processes.sort_by_key(|process| (process.key.start_ns, process.key.pid));
@@ -63,6 +70,7 @@ pub fn walk(forest: &Forest, claims: &mut Claims, arguments: &Arguments, ends: &
             forest,
             arguments,
             feeds: &feeds,
+            holes,
             ledger: Ledger::default(),
             settled: BTreeMap::new(),
             unsettled: BTreeMap::new(),
@@ -120,6 +128,7 @@ struct Walker<'a> {
     forest: &'a Forest,
     arguments: &'a Arguments,
     feeds: &'a Feeds,
+    holes: &'a Holes,
     ledger: Ledger,
     settled: BTreeMap<ProcessKey, Settled>,
     /// The candidates for processes that no name decided, and whether they served calls.
@@ -184,7 +193,8 @@ impl Walker<'_> {
             }
             let to_ns = process.execs.get(number).map(|exec| exec.boot_ns);
             if !separate {
-                for step in handoffs::steps(&state.ownership, (from_ns, to_ns), &feeds, claims) {
+                let steps = handoffs::steps(&state.ownership, (from_ns, to_ns), &feeds, claims);
+                for step in self.holes.cut(steps, process, claims) {
                     self.ledger.push(key, EVERY_THREAD, step.from_ns, step.ownership);
                 }
                 continue;

@@ -30,7 +30,9 @@ fn text(found: &Verification) -> String {
         details.for_each(|detail| text.push_str(&format!("{:20} {detail}\n", "")));
     }
     text.push_str(&format!("SHA-256 of the manifest: {}\n", found.manifest_sha256));
-    if !found.holds() {
+    if found.was_interrupted() {
+        text.push_str("The capture was interrupted; what it recorded until then agrees with its last manifest.\n");
+    } else if !found.holds() {
         text.push_str("The case is not as it was recorded, or was not recorded whole.\n");
     }
     text

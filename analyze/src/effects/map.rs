@@ -2,7 +2,7 @@
 
 use super::errno::{IN_PROGRESS, outcome};
 use argus_schemas::events::Kind;
-use argus_schemas::report::{Facet, PeerName};
+use argus_schemas::report::{Facet, PeerName, UNREAD};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Access mode bits of open(2), the same on every architecture.
@@ -18,9 +18,6 @@ const FILE_CLONE_RANGE: u64 = 0x4020_940d;
 /// differ only in `O_CLOEXEC` are one effect. `O_DIRECTORY` is not needed: a directory cannot be opened for writing,
 /// and its bit is another one on arm64.
 pub const FLAG_MASK: u64 = ACCESS_MODE | TRUNCATE | PATH_ONLY;
-
-/// What stands for an object that the probe could not read.
-pub const UNREAD: &str = "(not recorded)";
 
 /// The columns of an event that say what it did.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,6 +48,8 @@ pub struct Raw {
     pub euid: Option<u64>,
     /// Of a closed file: whether anything was written.
     pub wrote: bool,
+    /// What the argument was at the call's end, where the program changed it meanwhile.
+    pub changed: Option<String>,
 }
 
 /// What an event states, without who and when.
@@ -66,15 +65,28 @@ pub struct Fact {
     pub detail: Option<String>,
     /// Whether the object was read from the kernel.
     pub from_kernel: bool,
+    /// What the program had made of the name by the call's end, where it changed it.
+    pub changed_to: Option<String>,
 }
 
 /// The fact that an event states; `None` for kinds that only build the process tree, and for sockets that leave
 /// neither the machine nor reach another program (netlink, unspec).
 pub fn fact(raw: &Raw) -> Option<Fact> {
+    let mut fact = stated(raw)?;
+    if let Some(changed) = &raw.changed {
+        fact.from_kernel = false;
+        // Of two names, the record keeps what became of the first; where that stayed, the second was changed.
+        let known = raw.kind != Some(Kind::Link) && raw.path.as_ref() != Some(changed);
+        fact.changed_to = Some(if known { changed.clone() } else { UNREAD.to_owned() });
+    }
+    Some(fact)
+}
+
+fn stated(raw: &Raw) -> Option<Fact> {
     let path = || raw.path.clone().unwrap_or_else(|| UNREAD.to_owned());
     let kernel_path = raw.path_from.as_deref() == Some("kernel");
     let on_path = |facet, object: String, detail: Option<String>| {
-        Some(Fact { facet, object, outcome: outcome(raw.ret), detail, from_kernel: kernel_path })
+        Some(Fact { facet, object, outcome: outcome(raw.ret), detail, from_kernel: kernel_path, changed_to: None })
     };
     match raw.kind? {
         Kind::Exec => {
@@ -86,6 +98,7 @@ pub fn fact(raw: &Raw) -> Option<Fact> {
                 outcome: outcome(raw.ret),
                 detail: (!raw.argv.is_empty()).then(|| shell_join(&raw.argv)),
                 from_kernel: raw.ret >= 0 || kernel_path,
+                changed_to: None,
             })
         }
         Kind::Open => on_path(if opens_for_writing(raw.flags) { Facet::Write } else { Facet::Read }, path(), None),
@@ -151,7 +164,14 @@ pub fn fact(raw: &Raw) -> Option<Fact> {
                 _ => "memory written".to_owned(),
             };
             let outcome = outcome(raw.ret);
-            Some(Fact { facet: Facet::Signal, object, outcome, detail: Some(detail), from_kernel: true })
+            Some(Fact {
+                facet: Facet::Signal,
+                object,
+                outcome,
+                detail: Some(detail),
+                from_kernel: true,
+                changed_to: None,
+            })
         }
         Kind::Dns => Some(Fact {
             facet: Facet::NameLookup,
@@ -159,6 +179,7 @@ pub fn fact(raw: &Raw) -> Option<Fact> {
             outcome: answer(raw.ret),
             detail: raw.answers.as_ref().filter(|answers| !answers.is_empty()).map(|answers| format!("is {answers}")),
             from_kernel: true,
+            changed_to: None,
         }),
         // These build the process tree, link hand-offs, or name what others touch.
         Kind::Fork
@@ -187,7 +208,14 @@ fn used(raw: &Raw) -> Option<Fact> {
         None => {
             let path = raw.path.clone().filter(|path| path.starts_with('/'))?;
             let facet = if raw.wrote { Facet::Write } else { Facet::Read };
-            Some(Fact { facet, object: path, outcome: "ok".to_owned(), detail: None, from_kernel: true })
+            Some(Fact {
+                facet,
+                object: path,
+                outcome: "ok".to_owned(),
+                detail: None,
+                from_kernel: true,
+                changed_to: None,
+            })
         }
     }
 }
@@ -250,17 +278,25 @@ fn peer(raw: &Raw) -> Option<Fact> {
                 outcome,
                 detail: (!detail.is_empty()).then(|| detail.join(", ")),
                 from_kernel,
+                changed_to: None,
             })
         }
         Some("unix") => {
             let object = raw.path.clone().or_else(|| raw.remote_addr.clone()).unwrap_or_else(|| UNREAD.to_owned());
             let from_kernel = from_kernel || raw.path_from.as_deref() == Some("kernel");
-            Some(Fact { facet: Facet::Ipc, object, outcome, detail: raw.proto.clone(), from_kernel })
+            Some(Fact { facet: Facet::Ipc, object, outcome, detail: raw.proto.clone(), from_kernel, changed_to: None })
         }
         // These leave the machine too: to a host or another virtual machine, and as frames on an interface.
         Some(family @ ("vsock" | "packet")) => {
             let object = raw.remote_addr.as_ref().map_or_else(|| UNREAD.to_owned(), |peer| format!("{family}:{peer}"));
-            Some(Fact { facet: Facet::Connect, object, outcome, detail: raw.proto.clone(), from_kernel })
+            Some(Fact {
+                facet: Facet::Connect,
+                object,
+                outcome,
+                detail: raw.proto.clone(),
+                from_kernel,
+                changed_to: None,
+            })
         }
         // Netlink asks the kernel, whose changes of rights and of the system's view have kinds of their own.
         _ => None,
@@ -274,6 +310,7 @@ fn local(raw: &Raw) -> Option<Fact> {
         outcome: outcome(raw.ret),
         detail: raw.proto.clone(),
         from_kernel: raw.addr_from.as_deref() == Some("kernel"),
+        changed_to: None,
     })
 }
 
@@ -309,7 +346,6 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
-/// What was asked of eBPF, by the numbers of `enum bpf_cmd` in the kernel's <linux/bpf.h>.
 /// What a prctl did to the rights of a thread (include/uapi/linux/prctl.h).
 fn capability_request(number: u64) -> String {
     match number {
@@ -322,6 +358,7 @@ fn capability_request(number: u64) -> String {
     .to_owned()
 }
 
+/// What was asked of eBPF, by the numbers of `enum bpf_cmd` in the kernel's <linux/bpf.h>.
 fn bpf_command(number: u64) -> String {
     match number {
         0 => "map made",
@@ -400,6 +437,20 @@ mod tests {
         check(&clone, "write /w/a ok [content shared from another file]");
         check(&Raw { mode: Some(0o100_755), ..on(Kind::Chmod) }, "permission /w/a ok [mode 755]");
         check(&on(Kind::Chown), "permission /w/a ok [owner]");
+    }
+
+    #[test]
+    fn names_that_were_changed_meanwhile() {
+        let changed = |kind, later: &str| {
+            let fact = fact(&Raw { changed: Some(later.to_owned()), ..on(kind) }).unwrap();
+            assert!(!fact.from_kernel, "{fact:?}");
+            fact.changed_to.unwrap()
+        };
+        assert_eq!(changed(Kind::Delete, "/etc/x"), "/etc/x");
+        assert_eq!(changed(Kind::Rename, "/etc/x"), "/etc/x");
+        assert_eq!(changed(Kind::Rename, "/w/a"), UNREAD, "the new name was changed");
+        assert_eq!(changed(Kind::Link, "/etc/x"), UNREAD, "the new name is what it is about");
+        assert_eq!(fact(&on(Kind::Delete)).unwrap().changed_to, None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub mod map;
 use crate::error::Result;
 use crate::names;
 use argus_schemas::events::Kind;
-use argus_schemas::report::{Effect, Expectation, VerdictCount};
+use argus_schemas::report::{Effect, Expectation, UNREAD, VerdictCount};
 use argus_schemas::verdicts::{Basis, Verdict};
 use map::{FLAG_MASK, Fact, Raw};
 use polars::prelude::*;
@@ -101,6 +101,12 @@ fn only(kinds: &[Kind], column: &str) -> Expr {
     when(is_kind(kinds)).then(col(column)).otherwise(lit(NULL)).alias(column)
 }
 
+/// What the call's argument had become when the call returned, where the program changed it meanwhile.
+fn changed() -> Expr {
+    let noted = |field: &str| col("missing").list().contains(lit(format!("{field}:changed_during_call")), false);
+    when(noted("path").or(noted("remote_addr"))).then(col("path_later").fill_null(lit(UNREAD))).otherwise(lit(NULL))
+}
+
 /// The verdicts with their lists as text: a text can be a grouping key everywhere.
 fn flat_verdicts(verdicts: &DataFrame) -> LazyFrame {
     verdicts.clone().lazy().select([
@@ -150,6 +156,7 @@ pub fn collect(events: &LazyFrame, verdicts: &DataFrame, origin_boot_ns: u64) ->
         "uid",
         "euid",
         "wrote",
+        "changed",
     ];
     let grouped = events
         .clone()
@@ -177,6 +184,7 @@ pub fn collect(events: &LazyFrame, verdicts: &DataFrame, origin_boot_ns: u64) ->
             only(&[Kind::Setid], "euid"),
             // How much went through makes no other fact, but which way it went does.
             when(is_kind(&[Kind::Close])).then(col("bytes_out").gt(lit(0u64))).otherwise(lit(NULL)).alias("wrote"),
+            changed().alias("changed"),
             col("bytes_out"),
             col("bytes_in"),
             col("family"),
@@ -234,6 +242,7 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
     let (uid, euid) = (numbers("uid")?, numbers("euid")?);
     let signed = |name: &str| -> Result<Int32Chunked> { Ok(grouped.column(name)?.i32()?.clone()) };
     let (target_pid, signal) = (signed("target_pid")?, signed("signal")?);
+    let changed = texts("changed")?;
     let wrote = grouped.column("wrote")?.bool()?.clone();
     let ret = grouped.column("ret")?.cast(&DataType::Int64)?.i64()?.clone();
     let late = grouped.column("late")?.bool()?.clone();
@@ -268,6 +277,7 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
             uid: uid.get(row),
             euid: euid.get(row),
             wrote: wrote.get(row).unwrap_or(false),
+            changed: text(&changed, row),
         };
         let Some(mut fact) = map::fact(&raw) else { continue };
         let mut ids: Vec<u64> = match event_ids.get_as_series(row) {
@@ -291,6 +301,7 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
             event_ids: Vec::new(),
             expectation: Expectation::Undeclared,
             from_kernel,
+            changed_to: fact.changed_to.clone(),
         };
         let key = (
             text(&owner, row),
@@ -474,7 +485,9 @@ mod tests {
             "bytes_out" => [None::<u64>; 4],
             "bytes_in" => [None::<u64>; 4],
             "count" => [Some(5u32), None, None, None],
-            "last_ns" => [Some(115u64), None, None, None]
+            "last_ns" => [Some(115u64), None, None, None],
+            "path_later" => [None, None, None, Some("/w/b")],
+            "missing" => [None, None, None, Some(Series::new("".into(), ["path:changed_during_call"]))]
         )
         .unwrap();
         let empty = || Series::new("".into(), Vec::<String>::new());
@@ -501,6 +514,9 @@ mod tests {
         assert_eq!((read.facet, read.count, read.first_ns, read.last_ns), (Facet::Read, 6, 10, 20));
         assert_eq!((read.event_ids.as_slice(), read.late, read.basis), ([1, 2].as_slice(), true, Some(Basis::Window)));
         assert!(!read.from_kernel, "one of the two names came from user memory");
+        assert_eq!(read.changed_to, None);
+        assert_eq!(rows[1].effect.changed_to.as_deref(), Some("/w/b"), "the program changed the name meanwhile");
+        assert!(!rows[1].effect.from_kernel);
         assert_eq!(rows[1].candidates, ["x", "y"]);
         assert_eq!(rows[1].verdict, Verdict::Ambiguous);
     }

@@ -3,6 +3,7 @@
 use crate::effects::errno::outcome;
 use crate::error::Result;
 use argus_schemas::manifest::ProcessKey;
+use argus_schemas::report::BY_MEMORY;
 use polars::prelude::*;
 use serde::Serialize;
 
@@ -64,9 +65,11 @@ pub fn known(events: &LazyFrame) -> Result<String> {
 /// What polars fails with.
 pub fn read(events: &LazyFrame, only: Option<u64>, origin_boot_ns: u64) -> Result<Vec<Event>> {
     let texts = ["kind", "comm", "path", "path2", "remote_addr", "local_addr", "host", "exe"];
+    let origins = ["path_from", "addr_from", "path_later"];
     let columns = ["event_id", "boot_ns", "pid", "tid", "start_ns", "ret", "last_ns", "count", "remote_port"];
     let more = ["local_port", "child_pid", "child_tid", "target_pid", "signal", "exit_code"];
-    let mut selected: Vec<Expr> = texts.iter().chain(&columns).chain(&more).map(|name| col(*name)).collect();
+    let mut selected: Vec<Expr> =
+        texts.iter().chain(&origins).chain(&columns).chain(&more).map(|name| col(*name)).collect();
     selected.push(col("argv").list().join(lit(" "), true).alias("line"));
     selected.push(col("missing").list().join(lit(" "), true).alias("missing"));
     let chosen = match only {
@@ -85,6 +88,7 @@ pub fn read(events: &LazyFrame, only: Option<u64>, origin_boot_ns: u64) -> Resul
     let (kind, comm, path, path2) = (text("kind")?, text("comm")?, text("path")?, text("path2")?);
     let (remote, local, host, exe) = (text("remote_addr")?, text("local_addr")?, text("host")?, text("exe")?);
     let (line, missing) = (text("line")?, text("missing")?);
+    let (path_from, addr_from, later) = (text("path_from")?, text("addr_from")?, text("path_later")?);
     let (id, boot, start, last) = (u64s("event_id")?, u64s("boot_ns")?, u64s("start_ns")?, u64s("last_ns")?);
     let (pid, tid, ret, count) = (number("pid")?, number("tid")?, number("ret")?, number("count")?);
     let (remote_port, local_port) = (number("remote_port")?, number("local_port")?);
@@ -97,6 +101,16 @@ pub fn read(events: &LazyFrame, only: Option<u64>, origin_boot_ns: u64) -> Resul
             true => format!("[{address}]:{port}"),
             false => format!("{address}:{port}"),
         }))
+    };
+    let by_memory = |row: usize| {
+        let changed = missing.get(row).is_some_and(|missing| missing.contains(":changed_during_call"));
+        match later.get(row) {
+            Some(later) if changed && Some(later) != path.get(row) => {
+                Some(format!("which the program's memory changed to {later} while the call ran"))
+            }
+            _ if changed => Some("which the program's memory changed while the call ran".to_owned()),
+            _ => [path_from.get(row), addr_from.get(row)].contains(&Some("argument")).then(|| BY_MEMORY.to_owned()),
+        }
     };
     let object = |row: usize| {
         let paths: Vec<&str> = [path.get(row), path2.get(row)].into_iter().flatten().collect();
@@ -112,6 +126,7 @@ pub fn read(events: &LazyFrame, only: Option<u64>, origin_boot_ns: u64) -> Resul
             target.get(row).map(|target| format!("process {target}")),
             signal.get(row).filter(|signal| *signal != 0).map(|signal| format!("signal {signal}")),
             exit_code.get(row).map(|code| format!("code {code}")),
+            by_memory(row),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     };

@@ -1,11 +1,13 @@
 //! What may be said to be absent, and what this capture could not see. Absence is only claimed where every way in
 //! which it could be wrong is ruled out.
 
-use super::{Evidence, FACETS, Judged};
+use super::{Evidence, FACETS, Judged, fold, losses};
 use crate::effects::EffectRow;
-use argus_schemas::manifest::IO_URING_UNSEEN;
-use argus_schemas::report::Facet;
+use argus_schemas::events::Kind;
+use argus_schemas::manifest::{IO_URING_UNSEEN, Loss, Manifest, SEGMENT_LEFT_OUT};
+use argus_schemas::report::{Facet, Signature};
 use argus_schemas::verdicts::Verdict;
+use std::collections::BTreeSet;
 
 /// The kinds of event that must all have been recorded before a facet's absence means anything.
 const fn kinds(facet: Facet) -> &'static [&'static str] {
@@ -57,33 +59,22 @@ fn doubt(facet: Facet, call: &Judged, evidence: &Evidence, unsettled: &[&EffectR
     if let Some(gap) = manifest.coverage.uncovered.iter().find(|gap| gap.facets.iter().any(|f| f == facet.as_str())) {
         return Some(format!("{} not seen: {}", gap.what, gap.reason));
     }
-    if evidence.missing_segments {
-        return Some("files of the case are missing".to_owned());
-    }
     if !manifest.end.as_ref().is_some_and(|end| end.clean) {
         return Some("the capture did not end cleanly".to_owned());
     }
     if manifest.end.as_ref().is_some_and(|end| end.went_on) {
         return Some("processes of the subtree went on after the capture".to_owned());
     }
-    // The zero of the report is when the capture began.
     let Some(end) = call.span.end_boot_ns else {
         return Some("the call never ended in the agent's log".to_owned());
     };
-    // What a call left running belongs to it as well, as far as it was seen.
-    let last = call.effects.iter().map(|effect| effect.last_ns.saturating_add(origin)).max().unwrap_or(0).max(end);
-    let from = call.span.start_boot_ns.saturating_sub(call.span.start_err_ns);
-    let to = last.saturating_add(call.span.end_err_ns);
+    let (from, to) = interval(call, end, origin);
     let ended = manifest.end.as_ref().map_or(0, |end| end.boot_ns);
     if from < origin || to > ended {
         return Some("it may have run in part outside the capture".to_owned());
     }
-    let lost = manifest
-        .losses
-        .iter()
-        .find(|loss| loss.from_boot_ns <= to && loss.to_boot_ns >= from && loss.may_hide(kinds(facet)));
-    if let Some(loss) = lost {
-        return Some(format!("{} events were lost meanwhile ({})", loss.count, loss.cause));
+    if let Some(lost) = lost(facet, call, manifest, origin) {
+        return Some(lost);
     }
     let unseen = manifest.coverage.uncovered.iter().any(|gap| gap.what == IO_URING_UNSEEN);
     if unseen && evidence.rings.iter().any(|ring| ring.owner.as_ref().is_none_or(|owner| *owner == call.span.span_id)) {
@@ -103,6 +94,28 @@ fn doubt(facet: Facet, call: &Judged, evidence: &Evidence, unsettled: &[&EffectR
     })
 }
 
+/// The instants between which a call, which ended at this one, did anything: what it left running belongs to it as well,
+/// as far as it was seen. The zero of the report is when the capture began.
+fn interval(call: &Judged, end: u64, origin: u64) -> (u64, u64) {
+    let last = call.effects.iter().map(|effect| effect.last_ns.saturating_add(origin)).max().unwrap_or(0).max(end);
+    (call.span.start_boot_ns.saturating_sub(call.span.start_err_ns), last.saturating_add(call.span.end_err_ns))
+}
+
+/// How many events were lost while a call ran that may tell of such an act, in words.
+pub(super) fn lost(facet: Facet, call: &Judged, manifest: &Manifest, origin: u64) -> Option<String> {
+    let (from, to) = interval(call, call.span.end_boot_ns.unwrap_or(u64::MAX), origin);
+    let hides = |loss: &&Loss| {
+        // A use of a descriptor is recorded when it ends: a segment may hold those that began long before it.
+        let back = loss.cause == SEGMENT_LEFT_OUT && kinds(facet).contains(&Kind::Close.as_str());
+        loss.to_boot_ns >= from && (back || loss.from_boot_ns <= to) && loss.may_hide(kinds(facet))
+    };
+    let lost: Vec<&Loss> = manifest.losses.iter().filter(hides).collect();
+    let count = lost.iter().fold(0u64, |sum, loss| sum.saturating_add(loss.count));
+    let causes: BTreeSet<&str> = lost.iter().map(|loss| loss.cause.as_str()).collect();
+    let causes: Vec<&str> = causes.into_iter().collect();
+    (!lost.is_empty()).then(|| format!("{count} events were lost meanwhile ({})", causes.join(", ")))
+}
+
 /// What this capture could not see.
 pub(super) fn limits(evidence: &Evidence, origin: u64) -> Vec<String> {
     let manifest = evidence.manifest;
@@ -115,15 +128,13 @@ pub(super) fn limits(evidence: &Evidence, origin: u64) -> Vec<String> {
             format!("Not seen: {}{facets}: {}.", gap.what, gap.reason)
         })
         .collect();
-    for loss in &manifest.losses {
-        let seconds = |ns: u64| ns.saturating_sub(origin) as f64 / 1e9;
-        limits.push(format!(
-            "{} events were lost between {:.6} s and {:.6} s ({}).",
-            loss.count,
-            seconds(loss.from_boot_ns),
-            seconds(loss.to_boot_ns),
-            loss.cause
-        ));
+    limits.extend(losses::of(&manifest.losses).iter().map(|lost| lost.limit(origin)));
+    if !manifest.end.as_ref().is_some_and(|end| end.clean) {
+        let until = manifest.known_until(evidence.last_event_ns).saturating_sub(origin) as f64 / 1e9;
+        limits.push(format!("The capture did not end cleanly: what happened after {until:.6} s is unknown."));
+    }
+    if !matches!(evidence.signature, Signature::By(_)) {
+        limits.push(fold::sentence(&evidence.signature.to_string()));
     }
     for (field, count) in &manifest.incomplete {
         let (field, how) = match field.split_once(':') {
@@ -133,9 +144,6 @@ pub(super) fn limits(evidence: &Evidence, origin: u64) -> Vec<String> {
             _ => continue,
         };
         limits.push(format!("In {count} events, the field `{field}` {how}."));
-    }
-    if evidence.missing_segments {
-        limits.push("Files that the manifest lists are missing: what they held is not in this report.".to_owned());
     }
     for standing in [
         "Of what was sent or read, the amount is recorded and not the content.",

@@ -54,6 +54,10 @@ pub struct Claims {
 impl Claims {
     /// Whether `effect` was to be expected.
     pub fn expect(&self, effect: &Effect) -> Expectation {
+        // A name that the program changed while the kernel was to act on it excuses nothing: it may have been another.
+        if effect.changed_to.is_some() {
+            return Expectation::Undeclared;
+        }
         if ordinary::reason(effect).is_some() {
             return Expectation::Ordinary;
         }

@@ -1,11 +1,11 @@
 //! The rules. Each finding is one sentence that names the call, the act and the object; details carry the evidence.
 
-use super::{Evidence, Judged, act, ordinary, recorder};
+use super::fold::{self, Groups, LISTED, sentence};
+use super::{Evidence, Judged, act, coverage, losses, names, ordinary, recorder};
 use crate::told::split_port;
-use argus_schemas::manifest::IO_URING_UNSEEN;
+use argus_schemas::manifest::{IO_URING_UNSEEN, Manifest};
 use argus_schemas::report::{Effect, Expectation, Facet, Finding, Severity, Unowned};
 use argus_schemas::verdicts::Verdict;
-use std::collections::BTreeMap;
 
 /// Where clouds answer with the machine's own credentials.
 const METADATA: [&str; 3] = ["169.254.169.254", "fd00:ec2::254", "100.100.100.200"];
@@ -13,9 +13,6 @@ const METADATA: [&str; 3] = ["169.254.169.254", "fd00:ec2::254", "100.100.100.20
 /// Programs that fetch, or run whatever they are told.
 const POWERFUL: [&str; 14] =
     ["sh", "bash", "dash", "zsh", "busybox", "curl", "wget", "nc", "ncat", "netcat", "socat", "ssh", "scp", "sudo"];
-
-/// How many objects a finding lists.
-pub(super) const LISTED: usize = 10;
 
 /// How much of a result a finding quotes, in characters.
 const QUOTED: usize = 120;
@@ -25,8 +22,20 @@ pub(super) fn is_metadata(object: &str) -> bool {
     split_port(object).is_some_and(|(address, _)| METADATA.contains(&address))
 }
 
-/// The rule that an effect breaks, and how gravely. `None`: nothing to report.
+/// The rule that an effect breaks, and how gravely. `None`: nothing to report. Of two names, of which the kernel took one,
+/// the graver counts.
 pub(super) fn gravity(effect: &Effect) -> Option<(&'static str, Severity)> {
+    let other = other_name(effect).and_then(|other| gravity_by_name(&other));
+    gravity_by_name(effect).into_iter().chain(other).max_by_key(|(_, severity)| *severity)
+}
+
+/// The effect as it would be by the name that the program put in the place of the first.
+pub(super) fn other_name(effect: &Effect) -> Option<Effect> {
+    let object = effect.changed_to.clone()?;
+    Some(Effect { object, changed_to: None, ..effect.clone() })
+}
+
+fn gravity_by_name(effect: &Effect) -> Option<(&'static str, Severity)> {
     let object = effect.object.as_str();
     if effect.facet == Facet::Connect && is_metadata(object) {
         // Told by a name is how such a request is smuggled in, so being told excuses nothing.
@@ -76,24 +85,15 @@ pub(super) fn gravity(effect: &Effect) -> Option<(&'static str, Severity)> {
 pub(super) fn all(evidence: &Evidence, judged: &[Judged], unowned: &[Unowned], origin: u64) -> Vec<Finding> {
     let mut found = Vec::new();
     for call in judged {
-        of_call(call, judged, &mut found);
-        if call.span.end_boot_ns.is_none() {
-            found.push(Finding {
-                at_ns: Some(call.span.start_boot_ns.saturating_sub(origin)),
-                span_id: Some(call.span.span_id.clone()),
-                span_name: Some(call.span.name.clone()),
-                ..Finding::new(
-                    "unended-span",
-                    Severity::Low,
-                    format!("`{}` never ended in the agent's log", call.span.name),
-                )
-            });
-        }
+        of_call(call, judged, (evidence.manifest, origin), &mut found);
     }
+    unended(judged, origin, &mut found);
     for group in unowned {
         of_group(group, judged, &mut found);
     }
     recorder::attacks(evidence.manifest, judged, unowned, &mut found);
+    names::raced(judged, unowned, &mut found);
+    found.extend(losses::of(&evidence.manifest.losses).iter().filter_map(|lost| lost.finding(origin)));
     found.extend(recorder::disturbances(evidence.manifest, origin));
     let unseen = evidence.manifest.coverage.uncovered.iter().any(|gap| gap.what == IO_URING_UNSEEN);
     for ring in evidence.rings {
@@ -132,9 +132,33 @@ pub(super) fn all(evidence: &Evidence, judged: &[Judged], unowned: &[Unowned], o
     found
 }
 
-fn of_call(call: &Judged, judged: &[Judged], found: &mut Vec<Finding>) {
+/// Calls that never ended: each, or all of them where they are many, as in a capture that was killed.
+fn unended(judged: &[Judged], origin: u64, found: &mut Vec<Finding>) {
+    let open: Vec<&Judged> = judged.iter().filter(|call| call.span.end_boot_ns.is_none()).collect();
+    let at = |call: &Judged| Some(call.span.start_boot_ns.saturating_sub(origin));
+    let new = |title: String| Finding::new("unended-span", Severity::Low, title);
+    if open.len() <= LISTED {
+        found.extend(open.into_iter().map(|call| Finding {
+            at_ns: at(call),
+            span_id: Some(call.span.span_id.clone()),
+            span_name: Some(call.span.name.clone()),
+            ..new(format!("`{}` never ended in the agent's log", call.span.name))
+        }));
+        return;
+    }
+    let named = |call: &&Judged| format!("Call {} `{}`.", call.number, call.span.name);
+    let mut details: Vec<String> = open.iter().take(LISTED).map(named).collect();
+    details.push(format!("{} more are not listed here; {} in all.", open.len() - LISTED, open.len()));
+    found.push(Finding {
+        details,
+        at_ns: open.first().and_then(|call| at(call)),
+        ..new(format!("{} calls never ended in the agent's log", open.len()))
+    });
+}
+
+fn of_call(call: &Judged, judged: &[Judged], (manifest, origin): (&Manifest, u64), found: &mut Vec<Finding>) {
     // Per rule and object; deletions and late acts, which come by the hundred, per rule and severity.
-    let mut groups: BTreeMap<(&str, Severity, String), Vec<&Effect>> = BTreeMap::new();
+    let mut groups: Groups<'_, &'static str> = Groups::new();
     for effect in &call.effects {
         if let Some((rule, severity)) = gravity(effect) {
             // A model's own connection is how it works; it is told apart here, not excused.
@@ -149,8 +173,12 @@ fn of_call(call: &Judged, judged: &[Judged], found: &mut Vec<Finding>) {
             groups.entry(("late-activity", severity, String::new())).or_default().push(effect);
         }
     }
-    for ((rule, severity, _), effects) in groups {
-        found.push(finding(call, judged, rule, severity, &effects));
+    for (rule, severity, effects) in fold::few(groups) {
+        let mut one = finding(call, judged, rule, severity, &effects);
+        // A number is no less than what was done only where nothing of it was lost.
+        let lost = coverage::lost(effects[0].facet, call, manifest, origin).filter(|_| effects.len() > 1);
+        one.details.extend(lost.map(|lost| format!("There may have been more: {lost}.")));
+        found.push(one);
     }
 }
 
@@ -163,17 +191,11 @@ fn finding(call: &Judged, judged: &[Judged], rule: &str, severity: Severity, eff
         "metadata-address" => {
             format!("`{name}` {}, where clouds hand out the machine's credentials", act(first))
         }
-        "undeclared-delete" if effects.len() > 1 => {
-            format!("`{name}` deleted {} paths, which nobody declared", effects.len())
-        }
-        _ => format!("`{name}` {}, which nobody declared", act(first)),
+        _ => format!("`{name}` {}, which nobody declared", fold::acts(effects)),
     };
     let mut details = Vec::new();
     if effects.len() > 1 {
-        details.extend(effects.iter().take(LISTED).map(|effect| sentence(&act(effect))));
-        if effects.len() > LISTED {
-            details.push(format!("{} more are not listed here; {} in all.", effects.len() - LISTED, effects.len()));
-        }
+        details.extend(fold::listed(effects));
     } else if let Some(detail) = &first.detail {
         details.push(match first.facet {
             Facet::Exec => format!("The command line: {detail}"),
@@ -203,27 +225,16 @@ fn finding(call: &Judged, judged: &[Judged], rule: &str, severity: Severity, eff
         if severity >= Severity::Medium {
             details.extend(claim(call));
         }
-        if effects.iter().any(|effect| !effect.from_kernel) {
-            details.push("The object was read from the program's memory, which it can change.".to_owned());
-        }
     }
-    let mut event_ids: Vec<u64> = effects.iter().flat_map(|effect| effect.event_ids.iter().copied()).collect();
-    event_ids.sort_unstable();
-    event_ids.dedup();
+    details.extend(names::from_memory(effects));
     Finding {
         details,
         span_id: Some(call.span.span_id.clone()),
         span_name: Some(name.clone()),
         at_ns: effects.iter().map(|effect| effect.first_ns).min(),
-        event_ids,
+        event_ids: fold::events(effects),
         ..Finding::new(rule, severity, title)
     }
-}
-
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
-    format!("{first}{}.", chars.as_str())
 }
 
 fn said(call: &Judged) -> String {
@@ -311,7 +322,7 @@ fn of_group(group: &Unowned, judged: &[Judged], found: &mut Vec<Finding>) {
     };
     // The agent outside its calls is asked for no declaration.
     let why = if group.verdict == Verdict::Runtime { "outside any call" } else { "which nobody declared" };
-    let mut groups: BTreeMap<(String, Severity, &str), Vec<&Effect>> = BTreeMap::new();
+    let mut groups: Groups<'_, String> = Groups::new();
     // Bytes through what was open already are no act of their own: what had opened it is judged.
     for effect in group.effects.iter().filter(|effect| effect.count > 0) {
         let Some((rule, severity)) = gravity(effect).filter(|(_, severity)| *severity >= Severity::High) else {
@@ -322,29 +333,35 @@ fn of_group(group: &Unowned, judged: &[Judged], found: &mut Vec<Finding>) {
             "metadata-address" => (rule.to_owned(), severity),
             _ => (format!("{prefix}-{}", effect.facet.as_str()), severity.min(cap)),
         };
-        let object = if effect.facet == Facet::Delete { "" } else { effect.object.as_str() };
+        let object = if effect.facet == Facet::Delete { String::new() } else { effect.object.clone() };
         groups.entry((rule, severity, object)).or_default().push(effect);
     }
-    for ((rule, severity, _), effects) in groups {
+    for (rule, severity, effects) in fold::few(groups) {
         let mut details = vec![tail.clone()];
-        let act = if effects.len() == 1 {
-            act(effects[0])
-        } else {
-            details.extend(effects.iter().take(LISTED).map(|effect| sentence(&act(effect))));
-            if effects.len() > LISTED {
-                details.push(format!("{} more are not listed here; {} in all.", effects.len() - LISTED, effects.len()));
-            }
-            format!("deleted {} paths", effects.len())
-        };
-        let mut event_ids: Vec<u64> = effects.iter().flat_map(|effect| effect.event_ids.iter().copied()).collect();
-        event_ids.sort_unstable();
-        event_ids.dedup();
+        if effects.len() > 1 {
+            details.extend(fold::listed(&effects));
+        }
+        details.extend(names::from_memory(&effects));
         found.push(Finding {
             details,
             at_ns: effects.iter().map(|effect| effect.first_ns).min(),
-            event_ids,
-            ..Finding::new(&rule, severity, format!("{who} {act}, {why}"))
+            event_ids: fold::events(&effects),
+            ..Finding::new(&rule, severity, format!("{who} {}, {why}", fold::acts(&effects)))
         });
+    }
+}
+
+/// What a responder asks first, among findings of one gravity: may the record be trusted, what was done and by whom, what
+/// may have been done by several, what the agent says that is not so, and then what the record lacks.
+pub(super) fn urgency(rule: &str) -> u8 {
+    match rule {
+        "recorder-attacked" | "case-disturbed" | "broken-signature" | "changed-file" | "damaged-segment"
+        | "missing-segment" | "no-plain-file" | "unlisted-file" => 0,
+        "metadata-address" | "raced-name" | "late-activity" => 1,
+        _ if rule.starts_with("undeclared-") => 1,
+        _ if ["ambiguous-", "unknown-", "runtime-"].iter().any(|start| rule.starts_with(start)) => 2,
+        "loss" | "unclean-end" | "lost-fork" | "no-events" | "no-spans" | "broken-journal" | "unread-span-lines" => 4,
+        _ => 3,
     }
 }
 

@@ -3,7 +3,10 @@
 mod coverage;
 pub mod expectation;
 mod findings;
+mod fold;
 pub mod glob;
+mod losses;
+mod names;
 pub mod ordinary;
 mod recorder;
 #[cfg(test)]
@@ -13,7 +16,8 @@ use crate::effects::{EffectRow, OwnedEvents, Ring};
 use crate::told;
 use argus_schemas::manifest::Manifest;
 use argus_schemas::report::{
-    self, Call, CaseSummary, Effect, Expectation, Facet, Finding, Report, TimelineEntry, Unowned, VerdictCount,
+    self, Call, CaseSummary, Effect, Expectation, Facet, Finding, Report, Signature, TimelineEntry, Unowned,
+    VerdictCount,
 };
 use argus_schemas::span_log::Refused;
 use argus_schemas::spans::Span;
@@ -47,6 +51,8 @@ pub struct Evidence<'a> {
     pub manifest: &'a Manifest,
     /// SHA-256 of the manifest.
     pub manifest_sha256: &'a str,
+    /// Whether somebody vouches for it.
+    pub signature: &'a Signature,
     /// The agent's claims.
     pub spans: &'a [Span],
     /// Span lines that contradicted others.
@@ -65,10 +71,10 @@ pub struct Evidence<'a> {
     pub findings: Vec<Finding>,
     /// Rows of the events table.
     pub event_count: u64,
+    /// The last instant in it, CLOCK_BOOTTIME nanoseconds.
+    pub last_event_ns: Option<u64>,
     /// Processes seen.
     pub process_count: u64,
-    /// Whether files that the manifest lists are gone.
-    pub missing_segments: bool,
 }
 
 /// The zero of a report's instants: the first reading of the clocks, CLOCK_BOOTTIME nanoseconds.
@@ -120,13 +126,10 @@ pub fn judge(evidence: Evidence) -> Report {
     let mut found = evidence.findings.clone();
     found.extend(findings::all(&evidence, &judged, &unowned, origin));
     found.sort_by(|a, b| {
-        (Reverse(a.severity), a.at_ns.is_none(), a.at_ns, &a.rule, &a.title).cmp(&(
-            Reverse(b.severity),
-            b.at_ns.is_none(),
-            b.at_ns,
-            &b.rule,
-            &b.title,
-        ))
+        let key = |finding: &Finding| {
+            (Reverse(finding.severity), findings::urgency(&finding.rule), finding.at_ns.is_none(), finding.at_ns)
+        };
+        (key(a), &a.rule, &a.title).cmp(&(key(b), &b.rule, &b.title))
     });
     // Only now: a finding on what the agent did by itself asks whether anybody had said so.
     for effect in
@@ -139,13 +142,15 @@ pub fn judge(evidence: Evidence) -> Report {
     let unsettled: Vec<&EffectRow> =
         evidence.effects.iter().filter(|row| matches!(row.verdict, Verdict::Ambiguous | Verdict::Unknown)).collect();
     let calls = judged.iter().map(|call| as_call(call, &evidence, &unsettled, &by_id, origin)).collect();
+    let case = summary(&evidence, origin);
+    let gaps = losses::gaps(&evidence, case.duration_ns, origin);
     Report {
         report_version: report::VERSION,
-        case: summary(&evidence, origin),
+        case,
         findings: found,
         calls,
         verdicts: evidence.verdict_counts.clone(),
-        timeline: timeline(&judged, &unowned, origin),
+        timeline: timeline(&judged, &unowned, gaps, origin),
         unowned,
         limits: coverage::limits(&evidence, origin),
     }
@@ -160,7 +165,8 @@ fn excuse(effects: &mut [Effect], manifest: &Manifest) {
         .filter(|effect| effect.facet == Facet::Exec && effect.outcome == "ok")
         .filter_map(|effect| effect.detail.as_deref()?.split_whitespace().next().map(name))
         .collect();
-    for effect in effects {
+    // What the program changed meanwhile may be anything.
+    for effect in effects.iter_mut().filter(|effect| effect.changed_to.is_none()) {
         let searched =
             effect.facet == Facet::Exec && effect.outcome == "ENOENT" && found.contains(&name(&effect.object));
         let reported = effect.facet == Facet::Ipc && manifest.span_socket.as_deref() == Some(&effect.object);
@@ -263,7 +269,6 @@ fn unowned(rows: &[&EffectRow], judged: &[Judged], manifest: &Manifest) -> Vec<U
 fn summary(evidence: &Evidence, origin: u64) -> CaseSummary {
     let manifest = evidence.manifest;
     let first = manifest.clock_pairs.first();
-    let last_seen = manifest.clock_pairs.last().map_or(origin, |pair| pair.boot_ns);
     let end = manifest.end.as_ref();
     CaseSummary {
         name: evidence.name.to_owned(),
@@ -272,18 +277,22 @@ fn summary(evidence: &Evidence, origin: u64) -> CaseSummary {
         command: manifest.command.clone(),
         started_real_ns: first.map_or(0, |pair| pair.real_ns),
         started_boot_ns: origin,
-        duration_ns: end.map_or(last_seen, |end| end.boot_ns).saturating_sub(origin),
+        duration_ns: manifest.known_until(evidence.last_event_ns).saturating_sub(origin),
         events: evidence.event_count,
         spans: evidence.spans.len() as u64,
         processes: evidence.process_count,
-        lost: manifest.losses.iter().map(|loss| loss.count).sum(),
+        lost: manifest.losses.iter().fold(0, |sum, loss| sum.saturating_add(loss.count)),
         ended: end.map_or_else(|| "no end was recorded: killed, or still running".to_owned(), |end| end.reason.clone()),
         clean: end.is_some_and(|end| end.clean),
         manifest_sha256: evidence.manifest_sha256.to_owned(),
+        signature: evidence.signature.clone(),
     }
 }
 
 fn notable(effect: &Effect) -> bool {
+    if effect.changed_to.is_some() {
+        return true;
+    }
     match (effect.facet, effect.expectation) {
         (_, Expectation::Ordinary) => false,
         // Reads are many; those that matter are sensitive.
@@ -294,8 +303,8 @@ fn notable(effect: &Effect) -> bool {
     }
 }
 
-fn timeline(judged: &[Judged], unowned: &[Unowned], origin: u64) -> Vec<TimelineEntry> {
-    let mut entries = Vec::new();
+fn timeline(judged: &[Judged], unowned: &[Unowned], gaps: Vec<TimelineEntry>, origin: u64) -> Vec<TimelineEntry> {
+    let mut entries = gaps;
     for call in judged {
         let span = call.span;
         let entry = |at_ns, what: &str, text: String| TimelineEntry {
@@ -306,6 +315,7 @@ fn timeline(judged: &[Judged], unowned: &[Unowned], origin: u64) -> Vec<Timeline
             call_name: Some(span.name.clone()),
             undeclared: false,
             event_ids: Vec::new(),
+            note: None,
         };
         let start = span.start_boot_ns.saturating_sub(origin);
         entries.push(entry(start, "start", format!("{} {} begins", span.kind, span.name)));
@@ -321,10 +331,11 @@ fn timeline(judged: &[Judged], unowned: &[Unowned], origin: u64) -> Vec<Timeline
     for effect in unowned.iter().flat_map(|group| &group.effects).filter(|effect| effect.count > 0 && notable(effect)) {
         entries.push(effect_entry(effect, None));
     }
-    // Equal instants: a call begins before its effects and ends after them.
+    // Equal instants: a call begins before its effects and ends after them, and the record ends last.
     let order = |entry: &TimelineEntry| match entry.what.as_str() {
         "start" => 0,
         "end" => 2,
+        "record" => 3,
         _ => 1,
     };
     entries.sort_by(|a, b| (a.at_ns, order(a), a.call, &a.text).cmp(&(b.at_ns, order(b), b.call, &b.text)));
@@ -332,7 +343,7 @@ fn timeline(judged: &[Judged], unowned: &[Unowned], origin: u64) -> Vec<Timeline
 }
 
 fn effect_entry(effect: &Effect, call: Option<&Judged>) -> TimelineEntry {
-    let mut text = act(effect);
+    let mut text = done(effect);
     match effect.facet {
         Facet::Rename => text.extend(effect.detail.iter().map(|target| format!(" to {target}"))),
         Facet::Exec => text.extend(effect.detail.iter().map(|line| format!(": {line}"))),
@@ -349,11 +360,18 @@ fn effect_entry(effect: &Effect, call: Option<&Judged>) -> TimelineEntry {
         call_name: call.map(|call| call.span.name.clone()),
         undeclared: effect.expectation == Expectation::Undeclared,
         event_ids: effect.event_ids.clone(),
+        note: effect.by_memory(),
     }
 }
 
-/// `connected to 203.0.113.66:80`, or `tried and failed (ECONNREFUSED): ...`.
-pub(crate) fn act(effect: &Effect) -> String {
+fn done(effect: &Effect) -> String {
     let done = format!("{} {}", effect.facet.past_tense(), effect.object);
     if effect.outcome == "ok" { done } else { format!("tried, and got {}: {done}", effect.outcome) }
+}
+
+/// `connected to 203.0.113.66:80`, or `tried, and got ECONNREFUSED: ...`. That a name was changed meanwhile goes with it
+/// wherever it is told.
+pub(crate) fn act(effect: &Effect) -> String {
+    let raced = effect.by_memory().filter(|_| effect.changed_to.is_some());
+    done(effect) + &raced.map(|raced| format!(" ({raced})")).unwrap_or_default()
 }

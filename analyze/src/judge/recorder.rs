@@ -1,7 +1,8 @@
 //! Who reached for the recorder, for what it wrote, or for the kernel's handles on it.
 
-use super::Judged;
-use super::findings::LISTED;
+use super::findings::other_name;
+use super::fold::LISTED;
+use super::{Judged, names};
 use argus_schemas::manifest::Manifest;
 use argus_schemas::report::{Effect, Facet, Finding, Severity, Unowned};
 
@@ -12,6 +13,9 @@ const CONTROLS: [&str; 8] =
 
 /// Whether an effect reaches for the recorder or for what it writes.
 fn reaches_for_the_record(effect: &Effect, manifest: &Manifest) -> bool {
+    if other_name(effect).is_some_and(|other| reaches_for_the_record(&other, manifest)) {
+        return true;
+    }
     match effect.facet {
         Facet::Signal => manifest.recorder_pid.is_some_and(|pid| effect.object == format!("process {pid}")),
         Facet::Read | Facet::Write | Facet::Delete | Facet::Rename | Facet::Permission | Facet::Privilege => {
@@ -70,6 +74,7 @@ pub(super) fn attacks(manifest: &Manifest, judged: &[Judged], unowned: &[Unowned
             .collect();
         details
             .push("This is the capture itself, what holds or reaches it, or the case that it was writing.".to_owned());
+        details.extend(names::from_memory(&attempts));
         found.push(Finding {
             details,
             at_ns: Some(first.first_ns),
@@ -101,7 +106,7 @@ pub(super) fn disturbances(manifest: &Manifest, origin: u64) -> impl Iterator<It
 mod tests {
     use super::reaches_for_the_record;
     use crate::judge::testing::{effect, manifest};
-    use argus_schemas::report::Facet;
+    use argus_schemas::report::{Effect, Facet};
 
     #[test]
     fn attempts_on_the_recorder_are_named() {
@@ -136,5 +141,8 @@ mod tests {
         ] {
             assert_eq!(reaches_for_the_record(&effect(facet, object, "ok"), &manifest), expected, "{facet:?} {object}");
         }
+        // Of a name that was changed while the call ran, either may be what was reached for.
+        let raced = Effect { changed_to: Some("/cases/x.argus".to_owned()), ..effect(Facet::Delete, "/tmp/x", "ok") };
+        assert!(reaches_for_the_record(&raced, &manifest));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::effects::EffectRow;
 use argus_schemas::manifest::{ClockPair, Coverage, End, Host, Manifest, SpanLineCounts};
-use argus_schemas::report::{Effect, Expectation, Facet, Report};
+use argus_schemas::report::{Effect, Expectation, Facet, Report, Signature};
 use argus_schemas::spans::Span;
 use argus_schemas::verdicts::{Basis, Verdict};
 use std::collections::BTreeMap;
@@ -25,6 +25,7 @@ pub fn effect(facet: Facet, object: &str, outcome: &str) -> Effect {
         event_ids: vec![7],
         expectation: Expectation::Undeclared,
         from_kernel: true,
+        changed_to: None,
     }
 }
 
@@ -98,6 +99,7 @@ pub fn report(manifest: &Manifest, spans: &[Span], effects: &[EffectRow]) -> Rep
         name: "case",
         manifest,
         manifest_sha256: "",
+        signature: &Signature::None,
         spans,
         refused: &[],
         unreadable: &[],
@@ -107,7 +109,7 @@ pub fn report(manifest: &Manifest, spans: &[Span], effects: &[EffectRow]) -> Rep
         verdict_counts: Vec::new(),
         findings: Vec::new(),
         event_count: effects.len() as u64,
+        last_event_ns: None,
         process_count: 1,
-        missing_segments: false,
     })
 }

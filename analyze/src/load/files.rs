@@ -4,7 +4,6 @@
 use crate::error::{Error, Result};
 use argus_schemas::case::CaseLayout;
 use argus_schemas::report::{Finding, Severity};
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -36,25 +35,6 @@ pub fn read(layout: &CaseLayout, name: &str) -> Result<Option<Vec<u8>>> {
         Ok(bytes) => Ok(Some(bytes)),
         Err(source) => Err(Error::Read { path, source }),
     }
-}
-
-/// The Parquet files of a folder of a case, by name; an absent folder has none.
-///
-/// # Errors
-/// When the folder cannot be read.
-pub fn tables(folder: &Path) -> Result<Vec<PathBuf>> {
-    if !fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir()) {
-        return Ok(Vec::new());
-    }
-    let failed = |source| Error::Read { path: folder.to_owned(), source };
-    let entries = fs::read_dir(folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>).map_err(failed)?;
-    let mut tables: Vec<PathBuf> = entries
-        .into_iter()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension() == Some(OsStr::new("parquet")) && is_file(path))
-        .collect();
-    tables.sort();
-    Ok(tables)
 }
 
 /// Every file beneath a folder, in the order of their names; neither links nor pipes are opened.

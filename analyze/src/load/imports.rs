@@ -1,7 +1,7 @@
 //! The logs that were added to a case after it was recorded: read anew, put on the case's clock, and joined with what the
 //! capture received, so that no call is counted twice.
 
-use super::{Said, files};
+use super::{Said, files, listed};
 use crate::error::{Error, Result};
 use argus_schemas::case::CaseLayout;
 use argus_schemas::import::{self, ClockMap, Difference, Format, Imported};
@@ -36,12 +36,13 @@ pub fn ledger(layout: &CaseLayout) -> Result<Option<Ledger>> {
 pub(super) fn join(
     layout: &CaseLayout,
     manifest: &Manifest,
+    ledger: Option<&Ledger>,
     mut spans: Vec<Span>,
     mut marks: Vec<Mark>,
     findings: &mut Vec<Finding>,
 ) -> Result<Said> {
     let clock = ClockMap::new(&manifest.clock_pairs);
-    for log in ledger(layout)?.map(|ledger| ledger.logs).unwrap_or_default() {
+    for log in ledger.map(|ledger| ledger.logs.as_slice()).unwrap_or_default() {
         let Some(format) = Format::from_text(&log.format) else {
             findings.push(Finding::new(
                 "import-unread",
@@ -50,6 +51,14 @@ pub(super) fn join(
             ));
             continue;
         };
+        if listed::fault(layout, &log.path, &log.sha256)?.is_some() {
+            findings.push(Finding::new(
+                "import-unread",
+                Severity::High,
+                format!("The imported log {} is not what was added to the case, and is left out", log.path),
+            ));
+            continue;
+        }
         let path = layout.root().join(&log.path);
         let read = || {
             if !files::lies_in(layout, &log.path) {

@@ -1,7 +1,7 @@
 //! Parquet files to frames and rows, with the contract's columns whatever the file lacks.
 
 use crate::error::{Error, Result};
-use argus_schemas::events::{self, Column, ColumnType};
+use argus_schemas::events::{self, Column, ColumnType, Kind};
 use argus_schemas::spans::{self, Mark, Span};
 use polars::io::HiveOptions;
 use polars::prelude::*;
@@ -76,26 +76,58 @@ fn empty(columns: &[Column]) -> LazyFrame {
     DataFrame::empty_with_schema(&schema).lazy()
 }
 
-/// All segments as one frame, and their rows.
-pub fn events(paths: &[PathBuf]) -> Result<(LazyFrame, u64)> {
-    let mut frames = Vec::new();
-    let mut rows = 0;
-    for path in paths {
-        let (frame, count) = scan(path, events::COLUMNS)?;
-        // A footer says nothing of the pages before it: reading one column through finds a damaged file here, where
-        // it can be named, and not in a query over all of them.
-        frame
-            .clone()
-            .select([col("boot_ns").max(), col("path").count()])
-            .collect()
-            .map_err(|error| refuse(path)(error.to_string()))?;
-        frames.push(frame);
-        rows += count;
+/// One segment of events.
+pub struct Segment {
+    /// Every column of the events table.
+    pub frame: LazyFrame,
+    /// Its rows.
+    pub rows: u64,
+    /// The last instant in it; `None`: it is empty.
+    pub last_ns: Option<u64>,
+    /// The first instant of what was recorded at once, and not folded or counted over a time.
+    pub first_ns: Option<u64>,
+}
+
+/// Reads one segment of events.
+///
+/// # Errors
+/// When it is not readable Parquet ([`Error::Table`]), or lacks what the contract asks for.
+pub fn segment(path: &Path) -> Result<Segment> {
+    let (frame, rows) = scan(path, events::COLUMNS)?;
+    let at_once = col("last_ns").is_null().and(col("kind").neq(lit(Kind::Close.as_str())));
+    // A footer says nothing of the pages before it: reading some columns through finds a damaged file here, where it can
+    // be named, and not in a query over all of them.
+    let read = frame
+        .clone()
+        .select([
+            col("boot_ns").max().alias("boot"),
+            col("last_ns").max().alias("last"),
+            col("boot_ns").filter(at_once).min().alias("first"),
+            col("path").count().alias("paths"),
+        ])
+        .collect()
+        .map_err(|error| refuse(path)(error.to_string()))?;
+    let instant = |name: &str| -> Result<Option<u64>> { Ok(read.column(name)?.u64()?.get(0)) };
+    Ok(Segment { rows, last_ns: instant("boot")?.max(instant("last")?), first_ns: instant("first")?, frame })
+}
+
+/// All segments as one frame.
+///
+/// # Errors
+/// What polars fails with.
+pub fn events(segments: Vec<LazyFrame>) -> Result<LazyFrame> {
+    if segments.is_empty() {
+        return Ok(empty(events::COLUMNS));
     }
-    if frames.is_empty() {
-        return Ok((empty(events::COLUMNS), 0));
-    }
-    Ok((concat(frames, UnionArgs::default())?, rows))
+    Ok(concat(segments, UnionArgs::default())?)
+}
+
+/// The first and the last id of the events in a file; `None` where it is no table of events, or holds none.
+pub fn ids_in(path: &Path) -> Option<(u64, u64)> {
+    let (frame, _) = scan(path, events::COLUMNS).ok()?;
+    let ids =
+        frame.select([col("event_id").min().alias("first"), col("event_id").max().alias("last")]).collect().ok()?;
+    Some((ids.column("first").ok()?.u64().ok()?.get(0)?, ids.column("last").ok()?.u64().ok()?.get(0)?))
 }
 
 struct Rows {

@@ -11,7 +11,7 @@ fn cell(text: &str) -> String {
 
 /// The timeline, a heading first.
 pub fn timeline(report: &Report) -> String {
-    let mut csv = String::from("at_ns,what,text,call,call_name,undeclared,event_ids\n");
+    let mut csv = String::from("at_ns,what,text,call,call_name,undeclared,event_ids,note\n");
     for entry in &report.timeline {
         let ids: Vec<String> = entry.event_ids.iter().map(u64::to_string).collect();
         let row = [
@@ -22,6 +22,7 @@ pub fn timeline(report: &Report) -> String {
             cell(entry.call_name.as_deref().unwrap_or_default()),
             entry.undeclared.to_string(),
             ids.join(" "),
+            cell(entry.note.as_deref().unwrap_or_default()),
         ];
         csv.push_str(&row.join(","));
         csv.push('\n');

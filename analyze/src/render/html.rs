@@ -108,12 +108,15 @@ fn sentence(text: &str) -> String {
         .collect()
 }
 
-/// Event ids; of many, the first, and the rest on demand.
+/// How many event ids, or runs of them, are shown on demand.
+const RUNS: usize = 200;
+
+/// Event ids; of many, the first, and more on demand.
 fn events(ids: &[u64], most: usize) -> String {
     match words::events(ids, most) {
         (shown, 0) => shown,
         (shown, left) => {
-            let all = words::events(ids, usize::MAX).0;
+            let all = words::events_in_short(ids, RUNS);
             format!("<details class=\"ids\"><summary>{shown} and {left} more</summary>{all}</details>")
         }
     }

@@ -3,7 +3,7 @@
 
 use super::index::Index;
 use super::safe::{code, markdown as safe};
-use super::{json, time, words};
+use super::{bounds, json, time, words};
 use argus_schemas::report::{Call, Effect, Expectation, Finding, Report, TimelineEntry};
 use std::fmt::Write as _;
 
@@ -12,6 +12,11 @@ const SHOWN: usize = 400;
 
 /// How many acts of a call are listed.
 const ACTS: usize = 40;
+
+/// How many findings, groups of acts that no call owns, and candidates of one are listed.
+const FINDINGS: usize = 100;
+const GROUPS: usize = 30;
+const CANDIDATES: usize = 20;
 
 /// How many lines the timeline may have.
 const LINES: usize = 150;
@@ -27,8 +32,12 @@ pub fn report(report: &Report) -> String {
         let _ = writeln!(page, "| {name} | {} |", if words::is_code(name) { code(&value) } else { safe(&value) });
     }
     let _ = write!(page, "\n## Findings\n\n{}\n\n", words::verdict_of(report));
-    for (number, finding) in (1..).zip(&report.findings) {
+    let (shown, left) = words::shown_findings(report, FINDINGS);
+    for (number, finding) in shown {
         page.push_str(&one_finding(number, finding, report, &index));
+    }
+    if let Some(left) = left {
+        let _ = write!(page, "{}\n\n", safe(&left));
     }
     let _ = write!(page, "## Timeline\n\n{}\n## Calls\n\n", timeline(report));
     if report.calls.is_empty() {
@@ -41,13 +50,17 @@ pub fn report(report: &Report) -> String {
     if report.unowned.is_empty() {
         page.push_str("Every recorded act belongs to a call.\n\n");
     }
-    for group in &report.unowned {
+    for group in report.unowned.iter().take(GROUPS) {
         let _ = write!(page, "### {}\n\n", safe(&words::why_unowned(group)));
         if !group.candidates.is_empty() {
             let names: Vec<String> = words::spans(&group.candidates, &index).iter().map(|name| safe(name)).collect();
-            let _ = write!(page, "Candidates: {}.\n\n", names.join(" or "));
+            let _ = write!(page, "Candidates: {}.\n\n", bounds::list(&names, CANDIDATES, " or "));
         }
         page.push_str(&effects(&group.effects));
+    }
+    if let Some(left) = report.unowned.len().checked_sub(GROUPS).filter(|left| *left > 0) {
+        let left = format!("{} are not listed here; {}.", words::plural(left as u64, "more group"), bounds::ALL);
+        let _ = write!(page, "{}\n\n", safe(&left));
     }
     page.push_str("## Verdicts\n\n");
     page.push_str(&verdicts(report));
@@ -86,9 +99,10 @@ fn timeline(report: &Report) -> String {
     if report.timeline.is_empty() {
         return "Nothing notable was recorded.\n".to_owned();
     }
-    let rows = words::rows(&report.timeline);
+    let mut rows = words::rows(&report.timeline);
     let whole = rows.len() <= LINES;
-    let chosen: Vec<&[TimelineEntry]> = rows.into_iter().filter(|row| whole || row[0].undeclared).take(LINES).collect();
+    rows.retain(|row| whole || row[0].undeclared || row[0].what == "record");
+    let (chosen, _) = words::chosen(rows, LINES);
     let mut text = String::from("| time | call | what | kernel events |\n|--:|---|---|---|\n");
     for row in &chosen {
         text.push_str(&timeline_row(row));
@@ -96,7 +110,7 @@ fn timeline(report: &Report) -> String {
     if !whole {
         let _ = writeln!(
             text,
-            "\nOnly undeclared acts are listed here, the first {} at most; the HTML and JSON forms have all {} lines.",
+            "\nOnly undeclared acts are listed here, of each call and kind the first, {} at most; the JSON form has all {} lines.",
             words::number(LINES as u64),
             words::number(report.timeline.len() as u64)
         );
@@ -108,6 +122,7 @@ fn timeline_row(alike: &[TimelineEntry]) -> String {
     let (Some(entry), Some(last)) = (alike.first(), alike.last()) else { return String::new() };
     let call = match (entry.call, &entry.call_name) {
         (Some(number), Some(name)) => format!("{number} {}", code(name)),
+        _ if entry.what == "record" => "the record".to_owned(),
         _ => "none".to_owned(),
     };
     let (act, object) = words::act_and_object(entry);
@@ -120,8 +135,9 @@ fn timeline_row(alike: &[TimelineEntry]) -> String {
         }
     };
     let ids: Vec<u64> = alike.iter().flat_map(|entry| entry.event_ids.iter().copied()).collect();
+    let note = entry.note.as_deref().map(|note| format!("; {}", safe(note))).unwrap_or_default();
     format!(
-        "| {} | {call} | {mark}{}{object}{more} | {} |\n",
+        "| {} | {call} | {mark}{}{object}{more}{note} | {} |\n",
         time::offset(entry.at_ns),
         safe(&act),
         words::events_in_short(&ids, IDS)
@@ -177,16 +193,12 @@ fn effects(all: &[Effect]) -> String {
              |---|---|---|---|--:|--:|---|---|\n",
         );
     }
-    for effect in notable.iter().take(ACTS) {
+    let listed = bounds::fair(notable.clone(), ACTS, words::class);
+    for effect in &listed {
         text.push_str(&row(effect));
     }
-    if let Some(left) = notable.get(ACTS..).filter(|left| !left.is_empty()) {
-        let undeclared = left.iter().filter(|effect| effect.expectation == Expectation::Undeclared).count();
-        let _ = writeln!(
-            text,
-            "\n{} more, {undeclared} of them undeclared, are in the HTML and JSON forms.",
-            words::plural(left.len() as u64, "act")
-        );
+    if let Some(left) = words::left_out(&notable, listed.len()) {
+        let _ = writeln!(text, "\n{}", safe(&left));
     }
     if !ordinary.is_empty() {
         let gap = if notable.is_empty() { "" } else { "\n" };
@@ -205,7 +217,7 @@ fn row(effect: &Effect) -> String {
         let to = if effect.facet == argus_schemas::report::Facet::Rename { " to" } else { ":" };
         format!("{to} {}", code(detail))
     });
-    let caveats: String = words::caveats(effect).iter().map(|caveat| format!("; {caveat}")).collect();
+    let caveats: String = words::caveats(effect).iter().map(|caveat| format!("; {}", safe(caveat))).collect();
     let amount = words::amount(effect).map(|amount| format!("; {amount}")).unwrap_or_default();
     format!(
         "| {expectation} | {} | {}{}{amount}{caveats} | {} | {} | {} | {} | {} |\n",

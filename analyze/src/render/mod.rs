@@ -1,6 +1,7 @@
 //! From the report to what people read. Nothing from the workload reaches a page or a terminal but through [`safe`].
 
 pub mod baseline;
+mod bounds;
 mod columns;
 pub mod csv;
 pub mod explain;

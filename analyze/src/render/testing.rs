@@ -1,8 +1,8 @@
 //! Reports for the tests of this folder: a realistic one, an empty one, and one whose every text is hostile.
 
 use argus_schemas::report::{
-    Call, CaseSummary, Effect, Expectation, Facet, Finding, Report, Severity, TimelineEntry, Unowned, VERSION,
-    VerdictCount,
+    Call, CaseSummary, Effect, Expectation, Facet, Finding, Report, Severity, Signature, TimelineEntry, Unowned,
+    VERSION, VerdictCount,
 };
 use argus_schemas::verdicts::{Basis, Verdict};
 
@@ -29,6 +29,7 @@ fn effect(facet: Facet, object: &str, at_ms: u64, expectation: Expectation) -> E
         event_ids: vec![at_ms],
         expectation,
         from_kernel: true,
+        changed_to: None,
     }
 }
 
@@ -86,6 +87,7 @@ pub fn empty() -> Report {
             ended: "the command ended with status 0".to_owned(),
             clean: true,
             manifest_sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
+            signature: Signature::By("SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU".to_owned()),
         },
         findings: Vec::new(),
         calls: Vec::new(),
@@ -202,6 +204,7 @@ fn calls() -> Vec<Call> {
     let gone = Effect {
         late: true,
         from_kernel: false,
+        changed_to: Some("/srv/app/.env".to_owned()),
         basis: Some(Basis::Lineage),
         ..effect(Facet::Delete, "/tmp/.cache-7f21", 2_090, Undeclared)
     };
@@ -257,6 +260,7 @@ fn timeline(calls: &[Call]) -> Vec<TimelineEntry> {
             call_name: Some(call.name.clone()),
             undeclared: false,
             event_ids: Vec::new(),
+            note: None,
         };
         entries.push(entry(call.start_ns, "start", format!("{} {} begins", call.kind, call.name)));
         entries.extend(call.end_ns.map(|end| entry(end, "end", format!("{} {} ends: ok", call.kind, call.name))));
@@ -265,6 +269,7 @@ fn timeline(calls: &[Call]) -> Vec<TimelineEntry> {
             entries.push(TimelineEntry {
                 undeclared: effect.expectation == Expectation::Undeclared,
                 event_ids: effect.event_ids.clone(),
+                note: effect.by_memory(),
                 ..entry(
                     effect.first_ns,
                     effect.facet.as_str(),

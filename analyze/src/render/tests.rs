@@ -2,7 +2,7 @@
 //! said in sentences.
 
 use super::{csv, html, markdown, testing, text};
-use argus_schemas::report::Report;
+use argus_schemas::report::{Effect, Facet, Finding, Report, TimelineEntry};
 
 type Format = fn(&Report) -> String;
 
@@ -184,6 +184,42 @@ fn noise_does_not_hide_what_matters() {
         assert!(timeline.contains("203.0.113.66:8080"), "{name}");
     }
     assert!(html::report(&report).contains("<details open><summary>"), "a piece with an undeclared act stays open");
+}
+
+#[test]
+fn a_flood_makes_no_page_that_nobody_can_open() {
+    let mut report = testing::incident();
+    let call = &mut report.calls[2];
+    let first = call.effects[0].clone();
+    let line = report.timeline.iter().find(|line| line.undeclared).expect("one is").clone();
+    assert_eq!(first.object, "203.0.113.66:8080");
+    // One act of its kind among a hundred thousand of two others, and all of them as lines, findings and groups.
+    let many = |n: u64, facet| Effect { facet, object: format!("/w/{n}"), event_ids: vec![2 * n], ..first.clone() };
+    let flood: Vec<Effect> =
+        (0..100_000).map(|n| many(n, if n % 2 == 0 { Facet::Write } else { Facet::Delete })).collect();
+    report.timeline.extend(flood.iter().map(|effect| TimelineEntry {
+        what: effect.facet.as_str().to_owned(),
+        text: format!("{} {}", effect.facet.past_tense(), effect.object),
+        ..line.clone()
+    }));
+    let finding = Finding { event_ids: (0..100_000).map(|n| 2 * n).collect(), ..report.findings[4].clone() };
+    report.findings.extend(std::iter::repeat_n(Finding { event_ids: vec![1], ..finding.clone() }, 5_000));
+    report.findings.push(finding);
+    let group = report.unowned[0].clone();
+    report.unowned.extend(std::iter::repeat_n(group, 5_000));
+    report.calls[2].effects.splice(0..0, flood);
+    for (name, page, most) in [
+        ("html", html::report(&report), 2_000_000),
+        ("markdown", markdown::report(&report), 200_000),
+        ("tools", text::tools(&report), 200_000),
+        ("timeline", text::timeline(&report), 400_000),
+    ] {
+        assert!(page.len() < most, "{name} has {} bytes", page.len());
+        assert!(page.contains("203.0.113.66:8080"), "{name} hides the odd one");
+        assert!(page.contains("100,0") || page.contains("99,9"), "{name} counts what it leaves out");
+        assert!(page.contains("json"), "{name} says where all of it is");
+    }
+    assert_eq!(csv::timeline(&report).lines().count(), report.timeline.len() + 1, "a file for programs has all");
 }
 
 /// Writes the pages for eyes: `ARGUS_RENDER_TO=/tmp cargo test -p argus-analyze render::tests::for_eyes`.

@@ -3,8 +3,8 @@
 use super::columns::{cut, cut_middle, fill, width};
 use super::index::Index;
 use super::safe::terminal as safe;
-use super::{time, words};
-use argus_schemas::report::{Call, Effect, Expectation, Report};
+use super::{bounds, time, words};
+use argus_schemas::report::{BY_MEMORY, Call, Effect, Expectation, Report};
 use std::fmt::Write as _;
 
 /// The longest line, in columns. What is longer is cut, with the full text in the report's other forms.
@@ -18,6 +18,14 @@ const LABEL: usize = 10;
 
 /// How many event ids, or runs of them, are shown.
 const IDS: usize = 3;
+
+/// How many acts of a call, groups of acts that no call owns, and lines of a timeline are listed.
+const ACTS: usize = 200;
+const GROUPS: usize = 50;
+const LINES: usize = 2_000;
+
+/// Where everything is that is not listed.
+const ALL: &str = "--json prints all";
 
 /// A labelled fact of a call.
 fn fact(text: &mut String, label: &str, value: &str) {
@@ -35,13 +43,16 @@ pub fn tools(report: &Report) -> String {
     if report.calls.is_empty() {
         text.push_str("The agent's log names no call.\n");
     }
-    for group in &report.unowned {
+    for group in report.unowned.iter().take(GROUPS) {
         let _ = writeln!(text, "{}", cut(&safe(&words::why_unowned(group)), WIDTH));
         if !group.candidates.is_empty() {
             fact(&mut text, "can be", &words::spans(&group.candidates, &index).join(" or "));
         }
         effects(&mut text, &group.effects);
         text.push('\n');
+    }
+    if let Some(left) = report.unowned.len().checked_sub(GROUPS).filter(|left| *left > 0) {
+        let _ = writeln!(text, "and {} of acts that no call owns; {ALL}", words::plural(left as u64, "more group"));
     }
     text
 }
@@ -78,8 +89,17 @@ fn one_call(text: &mut String, call: &Call, index: &Index) {
 fn effects(text: &mut String, all: &[Effect]) {
     let (ordinary, notable): (Vec<&Effect>, Vec<&Effect>) =
         all.iter().partition(|effect| effect.expectation == Expectation::Ordinary);
-    for effect in notable {
+    let count = notable.len();
+    let listed = bounds::fair(notable, ACTS, words::class);
+    for effect in &listed {
         text.push_str(&one_effect(effect));
+    }
+    if let Some(left) = count.checked_sub(listed.len()).filter(|left| *left > 0) {
+        fact(
+            text,
+            "and",
+            &format!("{} of {} in all; {ALL}", words::plural(left as u64, "more act"), words::number(count as u64)),
+        );
     }
     if !ordinary.is_empty() {
         fact(text, "also", &format!("what every program does to start: {}", words::ordinary(&ordinary)));
@@ -107,7 +127,9 @@ fn one_effect(effect: &Effect) -> String {
     if effect.late {
         tail.push_str(" late");
     }
-    if !effect.from_kernel {
+    if effect.changed_to.is_some() {
+        tail.push_str(" (by argument, changed meanwhile)");
+    } else if !effect.from_kernel {
         tail.push_str(" (by argument)");
     }
     if !effect.event_ids.is_empty() {
@@ -129,7 +151,13 @@ pub fn timeline(report: &Report) -> String {
         return "Nothing notable was recorded.\n".to_owned();
     }
     let mut text = format!("{:>11}   {} {:12}TEXT (! nobody declared it)\n", "TIME", fill("CALL", CALL), "WHAT");
-    for entry in &report.timeline {
+    let (rows, left) = words::chosen(words::rows(&report.timeline), LINES);
+    // A row of acts alike is told one by one as long as there is room.
+    let few = report.timeline.len() <= LINES;
+    for (entry, alike) in rows
+        .iter()
+        .flat_map(|row| row.iter().take(if few { usize::MAX } else { 1 }).map(move |entry| (entry, row.len())))
+    {
         let call = match (entry.call, &entry.call_name) {
             (Some(number), Some(name)) => safe(&format!("{number} {name}")),
             _ => "-".to_owned(),
@@ -137,8 +165,22 @@ pub fn timeline(report: &Report) -> String {
         let mark = if entry.undeclared { '!' } else { ' ' };
         let what = safe(&words::facet_word(&entry.what));
         let head = format!("{:>11} {mark} {} {} ", time::offset(entry.at_ns), fill(&call, CALL), fill(&what, 11));
-        let room = WIDTH.saturating_sub(width(&head)).max(20);
-        let _ = writeln!(text, "{head}{}", cut_middle(&safe(&entry.text), room));
+        let mut tail = if entry.note.is_some() { " (by argument)".to_owned() } else { String::new() };
+        if !few && alike > 1 {
+            let _ = write!(tail, " and {} alike", words::number(alike as u64 - 1));
+        }
+        let room = WIDTH.saturating_sub(width(&head) + width(&tail)).max(20);
+        let _ = writeln!(text, "{head}{}{tail}", cut_middle(&safe(&entry.text), room));
+        if let Some(note) = entry.note.as_deref().filter(|note| *note != BY_MEMORY) {
+            let _ = writeln!(text, "{:>11}   {}", "", cut(&safe(note), WIDTH - 14));
+        }
+    }
+    if left.is_some() || !few {
+        let _ = writeln!(
+            text,
+            "Of {} lines, only the first of each call and kind are listed; --format csv and jsonl print all.",
+            words::number(report.timeline.len() as u64)
+        );
     }
     text
 }

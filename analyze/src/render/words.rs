@@ -1,8 +1,10 @@
 //! Phrases that the formats share, so that the same fact is told in the same words everywhere.
 
 use super::index::Index;
-use super::time;
-use argus_schemas::report::{Call, Effect, Expectation, Facet, Report, Severity, TimelineEntry, Unowned};
+use super::{bounds, time};
+use argus_schemas::report::{
+    Call, CaseSummary, Effect, Expectation, Facet, Finding, Report, Severity, TimelineEntry, Unowned,
+};
 use argus_schemas::verdicts::{Basis, Verdict};
 use serde::Deserialize;
 use serde::de::value::StrDeserializer;
@@ -172,11 +174,38 @@ pub fn bytes(count: u64) -> String {
 }
 
 /// What weakens an effect as evidence, or sets it apart.
-pub fn caveats(effect: &Effect) -> Vec<&'static str> {
-    let late = effect.late.then_some("after the call had returned");
-    let claimed = (!effect.from_kernel).then_some("named by the program's own memory, which it can change");
-    let inherited = (effect.count == 0).then_some("through a descriptor that was open already");
-    late.into_iter().chain(claimed).chain(inherited).collect()
+pub fn caveats(effect: &Effect) -> Vec<String> {
+    let late = effect.late.then(|| "after the call had returned".to_owned());
+    let inherited = (effect.count == 0).then(|| "through a descriptor that was open already".to_owned());
+    late.into_iter().chain(effect.by_memory()).chain(inherited).collect()
+}
+
+/// What is lost, and until when that is known.
+fn lost(case: &CaseSummary) -> String {
+    let lost = if case.lost == 0 { "nothing".to_owned() } else { plural(case.lost, "event") };
+    if case.clean {
+        return lost;
+    }
+    let until = time::offset(case.duration_ns);
+    let clock = time::utc(case.started_real_ns.saturating_add(case.duration_ns));
+    format!("{lost} counted as lost up to {until} ({clock}); what happened after that is unknown")
+}
+
+/// What is left out of a table of acts, in one line; nothing where all of them are there.
+pub fn left_out(all: &[&Effect], shown: usize) -> Option<String> {
+    let left = all.len().checked_sub(shown).filter(|left| *left > 0)?;
+    Some(format!(
+        "{} are not listed here, of {} in all ({}); {}.",
+        plural(left as u64, "more act"),
+        number(all.len() as u64),
+        ordinary(all),
+        bounds::ALL
+    ))
+}
+
+/// The class of an act, each of which a bounded table shows something of.
+pub fn class(effect: &&Effect) -> (Expectation, Facet, bool, bool) {
+    (effect.expectation, effect.facet, effect.outcome == "ok", effect.changed_to.is_some())
 }
 
 /// Event ids, runs of three and more as `4-9`, and how many came after the first `most` of these pieces.
@@ -241,14 +270,53 @@ pub fn act_and_object(entry: &TimelineEntry) -> (String, Option<&str>) {
     (text.to_owned(), None)
 }
 
+/// Where an act was done, roughly: the folder of a path, the address of a peer. One peer elsewhere among hundreds here is
+/// no more of the same.
+fn place(entry: &TimelineEntry) -> Option<&str> {
+    let object = act_and_object(entry).1?;
+    let first = object.split(' ').next().unwrap_or(object);
+    let (place, _) = first.rsplit_once(if first.starts_with('/') { '/' } else { ':' })?;
+    Some(place)
+}
+
 /// From this many on, acts of a kind in a row are told as one: forty deletions are one event to a reader.
 const MANY: usize = 6;
 
-/// The timeline in pieces, each a single line or a row of many acts of one kind by one call.
+/// The lines of a timeline that a page of at most so many shows, and what it leaves out, in words.
+pub fn chosen<'a>(rows: Vec<&'a [TimelineEntry]>, most: usize) -> (Vec<&'a [TimelineEntry]>, Option<String>) {
+    let all: usize = rows.iter().map(|row| row.len()).sum();
+    let chosen = bounds::fair(rows, most, |row| (row[0].call, row[0].what.as_str(), row[0].undeclared));
+    let shown: usize = chosen.iter().map(|row| row.len()).sum();
+    let left = (shown < all).then(|| {
+        format!(
+            "{} of {} are not listed here: of each call and kind of act, only the first are; {}.",
+            number((all - shown) as u64),
+            plural(all as u64, "line"),
+            bounds::ALL
+        )
+    });
+    (chosen, left)
+}
+
+/// The findings that a page of at most so many shows, each with its number, and what it leaves out, in words.
+pub fn shown_findings(report: &Report, most: usize) -> (Vec<(usize, &Finding)>, Option<String>) {
+    let all: Vec<(usize, &Finding)> = (1..).zip(&report.findings).collect();
+    let shown = bounds::fair(all, most, |(_, finding)| (finding.severity, finding.rule.as_str()));
+    let left = report.findings.len() - shown.len();
+    let said = format!(
+        "{} are not listed here: of each rule, only the first are; {}.",
+        plural(left as u64, "more finding"),
+        bounds::ALL
+    );
+    (shown, (left > 0).then_some(said))
+}
+
+/// The timeline in pieces, each a single line or a row of many acts of one kind by one call in one place.
 pub fn rows(entries: &[TimelineEntry]) -> Vec<&[TimelineEntry]> {
     let alike = |a: &TimelineEntry, b: &TimelineEntry| {
         (a.call, &a.what, a.undeclared) == (b.call, &b.what, b.undeclared)
-            && !matches!(a.what.as_str(), "start" | "end")
+            && !matches!(a.what.as_str(), "start" | "end" | "record")
+            && place(a) == place(b)
     };
     let mut rows = Vec::new();
     for row in entries.chunk_by(alike) {
@@ -272,9 +340,10 @@ pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
         ("Began", time::utc(case.started_real_ns)),
         ("Lasted", time::length(case.duration_ns)),
         ("Recorded", recorded),
-        ("Lost", if case.lost == 0 { "nothing".to_owned() } else { plural(case.lost, "event") }),
+        ("Lost", lost(case)),
         ("Ended", format!("{}{}", case.ended, if case.clean { "" } else { " (not cleanly)" })),
         (MANIFEST, case.manifest_sha256.clone()),
+        ("Signature", case.signature.to_string()),
     ]
 }
 
@@ -315,6 +384,7 @@ mod tests {
             call_name: None,
             undeclared: false,
             event_ids: Vec::new(),
+            note: None,
         }
     }
 
@@ -372,6 +442,13 @@ mod tests {
             .collect();
         let lengths: Vec<usize> = rows(&entries).iter().map(|row| row.len()).collect();
         assert_eq!(lengths, [1, 1, 1, 1, 1, 1, 6, 1, 1, 1, 1, 1, 1]);
+        let peers = [["127.0.0.1:1 (2 times)"; 6].as_slice(), &["203.0.113.66:80"], &["127.0.0.1:2"; 7]].concat();
+        let entries: Vec<_> = peers
+            .iter()
+            .map(|peer| TimelineEntry { text: format!("connected to {peer}"), ..entry("connect") })
+            .collect();
+        let lengths: Vec<usize> = rows(&entries).iter().map(|row| row.len()).collect();
+        assert_eq!(lengths, [6, 1, 7], "one peer elsewhere has a line of its own");
     }
 
     #[test]

@@ -262,3 +262,27 @@ fn of_the_calls_that_fed_a_process_an_open_one_may_name_what_it_runs() {
     // The starter had returned: that it was told of this once says nothing of who wants it now.
     check(told(own, other), &[((320, 320, 3_300), "T1|T2")], &[]);
 }
+
+#[test]
+fn a_hole_in_the_record_leaves_in_doubt_who_was_fed() {
+    let lost = |kinds: &[&str], from: u64, to: u64| {
+        let mut scene = one_after_the_other().exit(5_000, 110, 110, true);
+        scene.manifest.losses.push(Loss {
+            cause: "sequence_gap".to_owned(),
+            count: 3,
+            cpu: Some(0),
+            kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
+            from_boot_ns: from,
+            to_boot_ns: to,
+        });
+        scene
+    };
+    // The second call may have fed what the first one started, and its record may be what was lost.
+    let doubtful = [((110, 110, 1_500), "T1 lineage"), ((110, 110, 3_000), "?"), ((110, 110, 4_500), "?")];
+    check(lost(&["open", "close"], 4_400, 4_600), &doubtful, &[]);
+    check(lost(&[], 3_500, 3_600), &doubtful, &[]);
+    let sure = [((110, 110, 1_500), "T1 lineage"), ((110, 110, 4_500), "T1 lineage")];
+    check(lost(&["open"], 4_400, 4_600), &sure, &[]);
+    check(lost(&[], 2_100, 2_900), &sure, &[]);
+    check(lost(&[], 5_001, 5_100), &sure, &[]);
+}

@@ -4,12 +4,15 @@ use super::effects::effects;
 use super::links;
 use crate::render::index::Index;
 use crate::render::safe::html as safe;
-use crate::render::{json, words};
+use crate::render::{bounds, json, words};
 use argus_schemas::report::{Call, Report};
 use std::fmt::Write as _;
 
 /// How many characters of an argument, a result or a declaration are shown.
 const SHOWN: usize = 4_000;
+
+/// How many of the things that it was told are shown.
+const TOLD: usize = 100;
 
 /// Claims of more lines than this are folded.
 const OPEN: usize = 14;
@@ -42,7 +45,7 @@ fn one(call: &Call, index: &Index) -> String {
         let _ = write!(text, "<dl class=\"said\">\n{claims}</dl>\n");
     }
     text.push_str("<h4>What it did</h4>\n");
-    text.push_str(&effects(&call.effects));
+    text.push_str(&effects(&call.effects, index));
     if !call.none_of.is_empty() {
         let facets: Vec<String> = call.none_of.iter().map(|word| safe(&words::facet_word(word))).collect();
         let _ = writeln!(
@@ -86,7 +89,8 @@ fn claims(call: &Call) -> String {
     }
     if !call.told.is_empty() {
         let names: Vec<String> = call.told.iter().map(|name| format!("<code>{}</code>", safe(name))).collect();
-        let _ = writeln!(text, "<div><dt>So it was told</dt><dd class=\"told\">{}</dd></div>", names.join(" "));
+        let names = bounds::list(&names, TOLD, " ");
+        let _ = writeln!(text, "<div><dt>So it was told</dt><dd class=\"told\">{names}</dd></div>");
     }
     text
 }

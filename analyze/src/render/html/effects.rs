@@ -1,26 +1,28 @@
 //! A table of effects: what was done, to what, and whether anybody had said so.
 
-use super::events;
+use super::{events, sentence};
+use crate::render::index::Index;
 use crate::render::safe::html as safe;
-use crate::render::{time, words};
+use crate::render::{bounds, time, words};
 use argus_schemas::report::{Effect, Expectation};
 use std::fmt::Write as _;
 
 /// How many event ids, or runs of them, are shown at once.
 const IDS: usize = 3;
 
-/// Effects come with what nobody declared first; of more than this, the rest is folded, never left out.
+/// Effects come with what nobody declared first; of more than this, the rest is folded.
 const SHOWN: usize = 60;
 
 /// The effects that need reading, then the ordinary ones, folded.
-pub(super) fn effects(all: &[Effect]) -> String {
+pub(super) fn effects(all: &[Effect], index: &Index) -> String {
     if all.is_empty() {
         return "<p class=\"empty\">No effect was recorded.</p>\n".to_owned();
     }
     let (ordinary, notable): (Vec<&Effect>, Vec<&Effect>) =
         all.iter().partition(|effect| effect.expectation == Expectation::Ordinary);
     let mut text = String::new();
-    let (first, rest) = notable.split_at(notable.len().min(SHOWN));
+    let listed = bounds::fair(notable.clone(), index.acts, words::class);
+    let (first, rest) = listed.split_at(listed.len().min(SHOWN));
     if !first.is_empty() {
         text.push_str(&table(first));
     }
@@ -33,12 +35,18 @@ pub(super) fn effects(all: &[Effect]) -> String {
             table(rest)
         );
     }
+    if let Some(left) = words::left_out(&notable, listed.len()) {
+        let _ = writeln!(text, "<p class=\"left\">{}</p>", sentence(&left));
+    }
     if !ordinary.is_empty() {
+        let listed = bounds::fair(ordinary.clone(), index.acts, words::class);
+        let left = words::left_out(&ordinary, listed.len());
+        let left = left.map(|left| format!("<p class=\"left\">{}</p>\n", sentence(&left))).unwrap_or_default();
         let _ = writeln!(
             text,
-            "<details><summary>What every program does to start <span class=\"dim\">({})</span></summary>\n{}</details>",
+            "<details><summary>What every program does to start <span class=\"dim\">({})</span></summary>\n{}{left}</details>",
             words::ordinary(&ordinary),
-            table(&ordinary)
+            table(&listed)
         );
     }
     text
@@ -61,8 +69,10 @@ fn row(effect: &Effect) -> String {
         .unwrap_or_default();
     let amount =
         words::amount(effect).map(|amount| format!("<span class=\"remark\">{amount}</span>")).unwrap_or_default();
-    let caveats: String =
-        words::caveats(effect).iter().map(|caveat| format!("<span class=\"remark\">&#9888; {caveat}</span>")).collect();
+    let caveats: String = words::caveats(effect)
+        .iter()
+        .map(|caveat| format!("<span class=\"remark\">&#9888; {}</span>", sentence(caveat)))
+        .collect();
     let outcome = if effect.outcome == "ok" { "" } else { " class=\"failed\"" };
     let basis = effect.basis.map_or_else(
         || "none".to_owned(),

@@ -10,11 +10,19 @@ use std::fmt::Write as _;
 /// How many event ids, or runs of them, are shown at once.
 const IDS: usize = 8;
 
+/// How many findings are shown.
+const SHOWN: usize = 300;
+
 pub(super) fn findings(report: &Report, index: &Index) -> String {
     if report.findings.is_empty() {
         return format!("<p class=\"empty\">{}</p>\n", words::NO_FINDINGS);
     }
-    report.findings.iter().map(|finding| one(finding, report, index)).collect()
+    let (shown, left) = words::shown_findings(report, SHOWN);
+    let mut body: String = shown.into_iter().map(|(_, finding)| one(finding, report, index)).collect();
+    if let Some(left) = left {
+        let _ = writeln!(body, "<p class=\"left\">{}</p>", sentence(&left));
+    }
+    body
 }
 
 fn one(finding: &Finding, report: &Report, index: &Index) -> String {

@@ -9,6 +9,9 @@ use std::fmt::Write as _;
 /// More bars than this are folded away.
 const SHOWN: usize = 30;
 
+/// And of those no more than this are drawn; all are in the list of calls.
+const MOST: usize = 300;
+
 /// How many undeclared acts are marked on one bar; they lie on each other soon.
 const MARKS: usize = 40;
 
@@ -39,7 +42,7 @@ pub(super) fn lanes(report: &Report) -> String {
             text,
             "<details><summary>{} more, with {undeclared} undeclared acts</summary>\n{}</details>\n",
             words::plural(rest.len() as u64, "call"),
-            list(rest, &scale)
+            list(&rest[..rest.len().min(MOST)], &scale)
         );
     }
     let _ = writeln!(

@@ -3,10 +3,14 @@
 use super::effects::effects;
 use super::{links, sentence};
 use crate::render::index::Index;
-use crate::render::words;
+use crate::render::{bounds, words};
 use argus_schemas::report::{Report, Unowned};
 use argus_schemas::verdicts::Verdict;
 use std::fmt::Write as _;
+
+/// How many groups of acts, and how many candidates of one, are shown.
+const GROUPS: usize = 100;
+const CANDIDATES: usize = 30;
 
 pub(super) fn unowned(report: &Report, index: &Index) -> String {
     if report.unowned.is_empty() {
@@ -16,7 +20,8 @@ pub(super) fn unowned(report: &Report, index: &Index) -> String {
     // The sort is stable: groups of one verdict keep the report's order.
     let mut groups: Vec<&Unowned> = report.unowned.iter().collect();
     groups.sort_by_key(|group| group.verdict);
-    for group in groups {
+    let (shown, rest) = groups.split_at(groups.len().min(GROUPS));
+    for group in shown {
         let flagged = match words::undeclared(&group.effects) {
             0 => "",
             _ => " flagged",
@@ -26,8 +31,17 @@ pub(super) fn unowned(report: &Report, index: &Index) -> String {
             "<article class=\"call{flagged}\">\n<h3>{}</h3>\n{}{}</article>",
             sentence(&words::why_unowned(group)),
             candidates(group, index),
-            effects(&group.effects)
+            effects(&group.effects, index)
         );
+    }
+    if !rest.is_empty() {
+        let acts: usize = rest.iter().map(|group| group.effects.len()).sum();
+        let left = format!(
+            "{} with {acts} acts are not listed here; {}.",
+            words::plural(rest.len() as u64, "more group"),
+            bounds::ALL
+        );
+        let _ = writeln!(body, "<p class=\"left\">{}</p>", sentence(&left));
     }
     body
 }
@@ -36,7 +50,10 @@ fn candidates(group: &Unowned, index: &Index) -> String {
     if group.candidates.is_empty() || group.verdict != Verdict::Ambiguous {
         return String::new();
     }
-    format!("<p class=\"meta\">Candidates: {}</p>\n", links(&group.candidates, index).join(" or "))
+    format!(
+        "<p class=\"meta\">Candidates: {}</p>\n",
+        bounds::list(&links(&group.candidates, index), CANDIDATES, " or ")
+    )
 }
 
 pub(super) fn verdicts(report: &Report) -> String {
