@@ -223,6 +223,7 @@ impl Table {
                 U64(s.received_boot_ns),
                 I32(s.for_pid),
                 I32(s.end_author_pid),
+                U64(s.end_received_boot_ns),
             ]);
         }
         table

@@ -259,6 +259,7 @@ impl Assembled {
         let Some(clock) = ClockMap::new(pairs) else { return };
         let placed = self.foreign.drain(..).map(|(foreign, received_boot_ns)| Span {
             received_boot_ns: Some(received_boot_ns),
+            end_received_boot_ns: foreign.end.is_some().then_some(received_boot_ns),
             ..clock.span(&foreign)
         });
         self.spans.extend(placed);
@@ -353,6 +354,7 @@ impl Assembler {
                 }
                 span.end_boot_ns = Some(boot_ns);
                 span.end_err_ns = err_ns;
+                span.end_received_boot_ns = Some(received.boot_ns);
                 if span.source == HOOK {
                     between_hooks(span, Interval::around(boot_ns, err_ns), lasted_ns);
                 }

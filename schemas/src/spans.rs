@@ -27,6 +27,7 @@ pub const COLUMNS: &[Column] = &[
     optional("received_boot_ns", U64),
     optional("for_pid", I32),
     optional("end_author_pid", I32),
+    optional("end_received_boot_ns", U64),
 ];
 
 /// The columns of `marks/*.parquet`, in file order. `span_id` null: no span is current on that thread from then on.
@@ -89,6 +90,8 @@ pub struct Span {
     pub for_pid: Option<i32>,
     /// The messenger that reported the end of such a span, as the kernel says, in the capture's pid namespace.
     pub end_author_pid: Option<i32>,
+    /// When the line that told of its end was received.
+    pub end_received_boot_ns: Option<u64>,
 }
 
 /// From `boot_ns` on, `span_id` is what this thread works for.

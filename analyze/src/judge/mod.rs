@@ -4,6 +4,7 @@ mod coverage;
 pub mod expectation;
 mod findings;
 pub mod glob;
+mod links;
 pub mod ordinary;
 #[cfg(test)]
 pub mod testing;
@@ -58,6 +59,8 @@ pub struct Evidence<'a> {
     pub rings: &'a [Ring],
     /// [`crate::effects::owned_events`].
     pub owned: &'a BTreeMap<String, OwnedEvents>,
+    /// [`crate::links::summary`].
+    pub links: Vec<report::Link>,
     /// [`crate::effects::verdict_counts`].
     pub verdict_counts: Vec<VerdictCount>,
     /// What the stages before found wrong.
@@ -118,6 +121,7 @@ pub fn judge(evidence: Evidence) -> Report {
     let mut unowned = unowned(&unowned_rows, &judged, evidence.manifest);
     let mut found = evidence.findings.clone();
     found.extend(findings::all(&evidence, &judged, &unowned, origin));
+    found.extend(links::findings(&evidence.links, &by_id));
     found.sort_by(|a, b| {
         (Reverse(a.severity), a.at_ns.is_none(), a.at_ns, &a.rule, &a.title).cmp(&(
             Reverse(b.severity),
@@ -145,6 +149,7 @@ pub fn judge(evidence: Evidence) -> Report {
         calls,
         verdicts: evidence.verdict_counts.clone(),
         timeline: timeline(&judged, &unowned, origin),
+        links: evidence.links.clone(),
         unowned,
         limits: coverage::limits(&evidence, origin),
     }

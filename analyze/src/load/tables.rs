@@ -150,6 +150,7 @@ pub fn spans(paths: &[PathBuf]) -> Result<Vec<Span>> {
         received_boot_ns: rows.u64("received_boot_ns", row),
         for_pid: rows.i32("for_pid", row),
         end_author_pid: rows.i32("end_author_pid", row),
+        end_received_boot_ns: rows.u64("end_received_boot_ns", row),
     })
 }
 

@@ -129,6 +129,7 @@ impl ClockMap {
             received_boot_ns: None,
             for_pid: None,
             end_author_pid: None,
+            end_received_boot_ns: None,
         }
     }
 }
