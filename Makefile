@@ -15,10 +15,11 @@ ANALYZE := -p argus-schemas -p argus-analyze
 CAPTURE := -p argus-bpf -p argus-capture
 export ANALYZE CAPTURE
 
-.PHONY: help demo test bench fmt setup deny record
+.PHONY: help demo test battery bench fmt setup deny record
 help:
 	@echo 'make demo     builds, records a demo agent (or takes a sample), writes out/report.html and shows the finding'
 	@echo 'make test     every check and test; what is skipped is named at the end'
+	@echo 'make battery  records the attribution battery, prints its scores; UPDATE_BATTERY=1 writes tests/battery.md'
 	@echo 'make bench    measures recording and analysing, and prints the figures'
 	@echo 'make fmt      formats Rust and C'
 	@echo 'make deny     checks licences, sources and advisories of all dependencies (installs cargo-deny once)'
@@ -35,6 +36,10 @@ demo:
 test:
 	@tests/support/setup.sh build test
 	@tests/support/test.sh
+
+battery:
+	@tests/support/setup.sh build test
+	@tests/support/battery.sh
 
 bench:
 	@tests/support/setup.sh build

@@ -10,6 +10,7 @@ pub mod explain;
 pub mod forest;
 pub mod import;
 pub mod judge;
+pub mod links;
 pub mod load;
 pub mod names;
 pub mod pipeline;

@@ -1,9 +1,9 @@
-//! The stages in their order: load, forest, names, attribute, effects, judge.
+//! The stages in their order: load, forest, names, attribute, links, effects, judge.
 
 use crate::error::Result;
 use crate::explain::Examined;
 use crate::load::{Case, load};
-use crate::{attribute, effects, forest, judge, names};
+use crate::{attribute, effects, forest, judge, links, names};
 use argus_schemas::report::Report;
 use forest::Forest;
 use polars::prelude::DataFrame;
@@ -45,6 +45,7 @@ pub fn examine<T>(path: &Path, look: impl FnOnce(&Examined) -> T) -> Result<(Ana
     findings.splice(0..0, case.findings.iter().cloned());
     let origin = judge::origin(&case.manifest);
     let named = names::join(&case.events, &names);
+    let links = links::collect(&case.events, &attribution, &forest)?;
     let report = judge::judge(judge::Evidence {
         name: &case.name,
         manifest: &case.manifest,
@@ -56,13 +57,20 @@ pub fn examine<T>(path: &Path, look: impl FnOnce(&Examined) -> T) -> Result<(Ana
         effects: &effects::collect(&named, verdicts, origin)?,
         rings: &effects::rings(&case.events, verdicts, origin)?,
         owned: &effects::owned_events(verdicts)?,
+        links: links::summary(&links, &attribution, origin),
         verdict_counts: effects::verdict_counts(verdicts)?,
         findings,
         event_count: case.event_count,
         last_event_ns: case.last_event_ns,
         process_count: forest.len() as u64,
     });
-    let looked = look(&Examined { events: &case.events, forest: &forest, attribution: &attribution, report: &report });
+    let looked = look(&Examined {
+        events: &case.events,
+        forest: &forest,
+        attribution: &attribution,
+        links: &links,
+        report: &report,
+    });
     let verdicts = attribution.verdicts;
     Ok((Analysis { case, forest, verdicts, report }, looked))
 }

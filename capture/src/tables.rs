@@ -225,6 +225,7 @@ impl Table {
                 I32(s.for_pid),
                 I32(s.end_author_pid),
                 Text(author_address.as_deref()),
+                U64(s.end_received_boot_ns),
             ]);
         }
         table

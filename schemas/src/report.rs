@@ -20,6 +20,9 @@ pub struct Report {
     pub calls: Vec<Call>,
     /// How many events got which verdict.
     pub verdicts: Vec<VerdictCount>,
+    /// What went from one call to another, in order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
     /// What no call owns: effects of the agent itself, of ambiguous sets, of unknown origin.
     pub unowned: Vec<Unowned>,
     /// The incident timeline: the calls and the notable effects, in order of time.
@@ -368,6 +371,88 @@ pub const BY_MEMORY: &str = "named by the program's own memory, which it can cha
 
 /// What stands for something that the probe could not read.
 pub const UNREAD: &str = "(not recorded)";
+
+/// How something went from one call to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// One wrote a file that the other ran.
+    Executed,
+    /// One wrote a file that the other read.
+    Read,
+    /// Bytes through a pipe or FIFO.
+    Pipe,
+    /// Bytes through a socket.
+    Socket,
+    /// An open file, passed from process to process.
+    Descriptor,
+    /// A signal.
+    Signal,
+    /// One traced a process of the other.
+    Ptrace,
+    /// One wrote into a process's memory.
+    MemoryWritten,
+    /// One read a process's memory.
+    MemoryRead,
+}
+
+impl Way {
+    /// What the one did to an object.
+    pub const fn given(self) -> &'static str {
+        match self {
+            Way::Executed | Way::Read => "wrote",
+            Way::Pipe | Way::Socket => "sent something through",
+            Way::Descriptor => "passed a descriptor of",
+            Way::Signal => "signalled",
+            Way::Ptrace => "traced",
+            Way::MemoryWritten => "wrote into the memory of",
+            Way::MemoryRead => "read the memory of",
+        }
+    }
+
+    /// What the other did with it.
+    pub const fn taken(self) -> &'static str {
+        match self {
+            Way::Executed => "executed",
+            Way::Read => "read",
+            Way::Pipe | Way::Socket | Way::Descriptor => "received",
+            // The process is the other call's; what it did next is the event on that side.
+            Way::Signal | Way::Ptrace | Way::MemoryWritten | Way::MemoryRead => "had started",
+        }
+    }
+}
+
+/// What went one way from one call to another. It is evidence of its own kind, and changes nobody's ownership.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// How.
+    pub way: Way,
+    /// The span whose doing it was.
+    pub from: String,
+    /// The span whose process took it, or had started that process; `None`: the agent itself had.
+    pub to: Option<String>,
+    /// When the first of it was taken; nanoseconds since the case's start.
+    pub first_ns: u64,
+    /// How many objects.
+    pub count: u64,
+    /// The first of them, at most 20.
+    pub objects: Vec<Linked>,
+}
+
+/// One thing that went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Linked {
+    /// A path, a pipe or socket, a process.
+    pub object: String,
+    /// The process that gave it.
+    pub from_pid: i32,
+    /// The event of its giving.
+    pub from_event: u64,
+    /// The process that took it.
+    pub to_pid: i32,
+    /// The event of its taking.
+    pub to_event: u64,
+}
 
 /// A verdict class with its number of events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

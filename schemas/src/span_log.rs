@@ -275,6 +275,7 @@ impl Assembled {
         let placed = self.foreign.drain(..).map(|(foreign, received_boot_ns, author_address)| Span {
             received_boot_ns: Some(received_boot_ns),
             author_address,
+            end_received_boot_ns: foreign.end.is_some().then_some(received_boot_ns),
             ..clock.span(&foreign)
         });
         self.spans.extend(placed);
@@ -372,6 +373,7 @@ impl Assembler {
                 }
                 span.end_boot_ns = Some(boot_ns);
                 span.end_err_ns = err_ns;
+                span.end_received_boot_ns = Some(received.boot_ns);
                 if span.source == HOOK {
                     between_hooks(span, Interval::around(boot_ns, err_ns), lasted_ns);
                 }

@@ -29,6 +29,7 @@ pub const COLUMNS: &[Column] = &[
     optional("for_pid", I32),
     optional("end_author_pid", I32),
     optional("author_address", Text),
+    optional("end_received_boot_ns", U64),
 ];
 
 /// The columns of `marks/*.parquet`, in file order. `span_id` null: no span is current on that thread from then on.
@@ -94,6 +95,8 @@ pub struct Span {
     /// The address and TCP port that it was sent from. Whose that was shows in the kernel's record of the connection; then that one
     /// is the author.
     pub author_address: Option<SocketAddr>,
+    /// When the line that told of its end was received.
+    pub end_received_boot_ns: Option<u64>,
 }
 
 /// From `boot_ns` on, `span_id` is what this thread works for.

@@ -17,18 +17,13 @@ def work(tool, name):
     os.rename(path, path + "-renamed")
     os.unlink(path + "-renamed")
     write_here(tool, f"{name}-kept")
-    with socket.socket(socket.AF_UNIX) as own:
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as own:
+        listener.bind(truth(tool, f"own-{name}.socket"))
+        listener.listen()
         own.connect(truth(tool, f"own-{name}.socket"))
 
 
 with argus.agent("battery"):
-    listeners = []
-    for tool in ("A", "B"):
-        for name in ("first", "second"):
-            listener = socket.socket(socket.AF_UNIX)
-            listener.bind(truth(tool, f"own-{name}.socket"))
-            listener.listen()
-            listeners.append(listener)
     between("before")
     for name in ("first", "second"):
         for tool in ("A", "B"):

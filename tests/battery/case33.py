@@ -1,5 +1,5 @@
-"""Random trees: calls on several threads at once, nested ones too, whose programs fork, detach, execute and outlive them. The
-seeds are fixed, so that a run can be had again."""
+"""Random trees: calls on several threads at once, nested ones too, whose programs fork, execute, pipe, and leave daemons that work
+when every call has long returned. The seeds are fixed, so that a run can be had again; BATTERY_SEEDS says how many."""
 
 import os
 import random
@@ -8,30 +8,35 @@ import threading
 
 from common import argus, between, truth, wait_for_end, write_here
 
-SEEDS, THREADS, DEPTH = range(12), 3, 4
+SEEDS, THREADS, DEPTH = range(int(os.environ.get("BATTERY_SEEDS", "24"))), 3, 4
+# What waits for it goes on when the agent lets go of it; the other tells that all that waited is done.
 held_read, held_write = os.pipe()
+done_read, done_write = os.pipe()
 
-# Descends as told, each letter a way to go on, and makes a file at every level: `f` forks, `x` executes a shell anew,
-# `d` leaves a background process in a session of its own, `t` forks by way of a program.
+# Descends as told, each letter a way to go on, and makes a file at every level: `f` forks, `x` executes a shell anew, `t` forks by
+# way of a program, `r` replaces itself, `d` leaves a daemon in a session of its own, forked twice, that goes on later.
 DESCEND = r"""
 descend() {
-    : >"$2-$1-itself"; touch "$2-$1"
+    : >"$2/$3-$1-itself"; touch "$2/$3-$1"
     case $1 in
     "") ;;
-    f*) (descend "${1#?}" "$2") ;;
-    x*) sh -euc "$SCRIPT" sh "${1#?}" "$2" ;;
-    t*) env sh -euc "$SCRIPT" sh "${1#?}" "$2" | cat ;;
-    d*) setsid sh -euc "$SCRIPT" sh "${1#?}" "$2" & ;;
+    f*) (descend "${1#?}" "$2" "$3") ;;
+    x*) sh -euc "$SCRIPT" sh "${1#?}" "$2" "$3" ;;
+    t*) env sh -euc "$SCRIPT" sh "${1#?}" "$2" "$3" | cat ;;
+    r*) exec sh -euc "$SCRIPT" sh "${1#?}" "$2" "$3" ;;
+    d*) (setsid sh -euc 'read -r never <&9 || true; exec sh -euc "$SCRIPT" sh "$1" "$2" "$3"' \
+        sh "${1#?}" "$2" "late-${3#late-}" >/dev/null &) ;;
     esac
 }
-descend "$1" "$2"
+descend "$1" "$2" "$3"
 """
 os.environ["SCRIPT"] = DESCEND
 
 
 def descend(tool, name, dice):
-    ways = "".join(dice.choice("fxt") for _ in range(dice.randrange(DEPTH)))
-    subprocess.run(["sh", "-euc", DESCEND, "sh", ways, truth(tool, name)], check=True)
+    ways = "".join(dice.choice("fxtrd") for _ in range(dice.randrange(DEPTH)))
+    command = ["sh", "-euc", 'exec 9<&"$4" 8>&"$5"; ' + DESCEND, "sh", ways, truth(tool), name, str(held_read), str(done_write)]
+    subprocess.run(command, check=True, pass_fds=[held_read, done_write])
 
 
 def call(tool, seed, level=0):
@@ -63,3 +68,7 @@ with argus.agent("battery"):
         for one in threads:
             one.join()
         between(f"after-{seed}")
+    os.close(held_write)
+    os.close(done_write)
+    wait_for_end(done_read)
+    between("when-all-is-done")

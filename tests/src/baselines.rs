@@ -4,13 +4,12 @@
 
 use crate::analyze;
 use crate::battery::{Agent, Case, NONE, Recorded};
-use crate::events::{Verdicts, events, spans, verdicts};
-use crate::truth::truth_of;
+use crate::events::{Ruling, Verdicts, events, spans, verdicts};
+use crate::truth::{Truth, truth_of};
 use argus_schemas::events::{Event, Kind};
 use argus_schemas::spans::Span;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 
 /// A way to say whose an event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,20 +41,23 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn all(self) -> u64 {
+    /// All of them.
+    pub fn all(self) -> u64 {
         self.right + self.wrong + self.ambiguous + self.missing
     }
 
-    fn share(self, part: u64) -> f64 {
+    /// A part of all in percent.
+    pub fn share(self, part: u64) -> f64 {
         100.0 * part as f64 / self.all().max(1) as f64
     }
 
-    fn add(&mut self, given: &Given, truth: &str, count: u64) {
+    fn add(&mut self, given: &Given, truth: &Truth, count: u64) {
         let place = match given {
-            Given::To(owner) if owner == truth => &mut self.right,
+            Given::To(owner) if owner == truth.tool => &mut self.right,
             Given::To(_) => &mut self.wrong,
             Given::Several => &mut self.ambiguous,
-            Given::Nobody if truth == NONE => &mut self.right,
+            Given::Nobody if truth.tool == NONE => &mut self.right,
+            Given::Unknown if truth.unknowable() => &mut self.right,
             Given::Nobody | Given::Unknown => &mut self.missing,
         };
         *place += count;
@@ -80,6 +82,21 @@ pub struct Row {
     /// The agent.
     pub agent: Agent,
     tallies: BTreeMap<Rival, Tally>,
+    /// Of what Argus gave to a call, by what that rests on.
+    pub bases: BTreeMap<String, u64>,
+    /// How each class of Argus's verdicts fared.
+    pub classes: BTreeMap<String, Class>,
+    /// Events that a call caused.
+    pub of_calls: u64,
+}
+
+/// How one class of verdicts fared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Class {
+    /// Events with this verdict.
+    pub events: u64,
+    /// Those whose cause is what it names: the owner, nobody, or one of the candidates.
+    pub true_of: u64,
 }
 
 impl Row {
@@ -93,18 +110,36 @@ impl Row {
             analyze(&[OsStr::new("attribute"), recorded.folder.as_os_str(), OsStr::new("-o"), file.as_os_str()]);
         assert!(output.status.success(), "{}", crate::shown(&output));
         let known = Known::new(&events(&recorded.folder), spans(&recorded.folder), verdicts(&file));
-        let mut tallies: BTreeMap<Rival, Tally> = BTreeMap::new();
+        let mut row = Row {
+            case,
+            agent,
+            tallies: BTreeMap::new(),
+            bases: BTreeMap::new(),
+            classes: BTreeMap::new(),
+            of_calls: 0,
+        };
         for event in &known.events {
             let paths = [&event.exe, &event.path, &event.path2];
             let Some(truth) = paths.into_iter().flatten().find_map(|path| truth_of(path, &recorded.root)) else {
                 continue;
             };
             let count = u64::from(event.count.unwrap_or(1).max(1));
+            if truth.tool != NONE && !truth.unknowable() {
+                row.of_calls += count;
+            }
+            if let Some(ruling) = known.verdicts.get(&event.event_id) {
+                let class = row.classes.entry(ruling.verdict.clone()).or_default();
+                class.events += count;
+                class.true_of += if known.holds(ruling, &truth) { count } else { 0 };
+                if let Some(basis) = &ruling.basis {
+                    *row.bases.entry(basis.clone()).or_default() += count;
+                }
+            }
             for rival in RIVALS {
-                tallies.entry(rival).or_default().add(&known.given(rival, event), truth.tool, count);
+                row.tallies.entry(rival).or_default().add(&known.given(rival, event), &truth, count);
             }
         }
-        Row { case, agent, tallies }
+        row
     }
 
     /// How one fared.
@@ -154,16 +189,31 @@ impl Known {
         })
     }
 
+    fn call(&self, id: &str) -> Option<&Span> {
+        self.calls.iter().find(|call| call.span_id == id)
+    }
+
+    /// Whether what a verdict says is true of what this call caused, or none.
+    fn holds(&self, ruling: &Ruling, truth: &Truth) -> bool {
+        let is = |id: &String| self.call(id).is_some_and(|call| call.name == truth.tool);
+        match ruling.verdict.as_str() {
+            "attributed" => ruling.owner.as_ref().is_some_and(is),
+            "ambiguous" => ruling.candidates.iter().any(is),
+            "runtime" => truth.tool == NONE,
+            "unknown" => truth.unknowable(),
+            _ => false,
+        }
+    }
+
     fn given(&self, rival: Rival, event: &Event) -> Given {
         match rival {
             Rival::Argus => match self.verdicts.get(&event.event_id) {
-                Some((Some(owner), _)) => {
+                Some(Ruling { owner: Some(owner), .. }) => {
                     // The agent's own span is no call.
-                    let call = self.calls.iter().find(|call| call.span_id == *owner);
-                    call.map_or(Given::Nobody, |call| Given::To(call.name.clone()))
+                    self.call(owner).map_or(Given::Nobody, |call| Given::To(call.name.clone()))
                 }
-                Some((None, verdict)) if verdict == "ambiguous" => Given::Several,
-                Some((None, verdict)) if verdict == "unknown" => Given::Unknown,
+                Some(Ruling { verdict, .. }) if verdict == "ambiguous" => Given::Several,
+                Some(Ruling { verdict, .. }) if verdict == "unknown" => Given::Unknown,
                 _ => Given::Nobody,
             },
             Rival::PidAndWindow => {
@@ -189,77 +239,5 @@ impl Known {
                 }
             }
         }
-    }
-}
-
-/// The mean, over cases, of a share of their events.
-fn mean(rows: &[&Row], rival: Rival, part: impl Fn(Tally) -> u64) -> f64 {
-    let shares = rows.iter().map(|row| row.tally(rival)).map(|tally| tally.share(part(tally)));
-    shares.sum::<f64>() / rows.len().max(1) as f64
-}
-
-/// Everything, in Markdown.
-pub fn table(rows: &[Row]) -> String {
-    let mut text = String::from(
-        "# The attribution battery\n\nWritten by `UPDATE_BATTERY=1 make battery`: real programs under a real capture, with \
-         the truth in the paths that they touch. An event\nis right where it is given to the call that caused it, or to \
-         none where none did; missing where it is given to none\nthough one caused it. Counts differ a little from run to \
-         run, as programs of several threads do.\n\n`SDK`: the agent marks which call its threads work for. `plain`: it \
-         only reports when its calls begin and end.\n\n",
-    );
-    for agent in [Agent::Sdk, Agent::Plain] {
-        let own: Vec<&Row> = rows.iter().filter(|row| row.agent == agent).collect();
-        let _ = writeln!(text, "## On average over the cases, {}\n", agent.as_str());
-        text.push_str(
-            "| | right | wrong | ambiguous | missing | precision | recall |\n|---|--:|--:|--:|--:|--:|--:|\n",
-        );
-        for rival in RIVALS {
-            let (right, wrong) = (mean(&own, rival, |tally| tally.right), mean(&own, rival, |tally| tally.wrong));
-            let _ = writeln!(
-                text,
-                "| {} | {right:.1} % | {wrong:.1} % | {:.1} % | {:.1} % | {:.1} % | {right:.1} % |",
-                named(rival),
-                mean(&own, rival, |tally| tally.ambiguous),
-                mean(&own, rival, |tally| tally.missing),
-                100.0 * right / (right + wrong).max(f64::MIN_POSITIVE),
-            );
-        }
-        text.push('\n');
-    }
-    text.push_str(
-        "`pid and window`: the call in whose window an event lies and whose author is its process or an ancestor, of \
-         several the last.\n`lineage alone`: the call that alone was open when the agent forked the first of the event's \
-         line.\n\n## Case by case\n\n| case | | agent | events | right | wrong | ambiguous | missing | pid and window: \
-         right, wrong | lineage alone: right, wrong |\n|--:|---|---|--:|--:|--:|--:|--:|--:|--:|\n",
-    );
-    for row in rows {
-        let own = row.tally(Rival::Argus);
-        let shares = |rival: Rival| {
-            let tally = row.tally(rival);
-            format!("{:.0} %, {:.0} %", tally.share(tally.right), tally.share(tally.wrong))
-        };
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-            row.case.number,
-            row.case.title,
-            row.agent.as_str(),
-            own.all(),
-            own.right,
-            own.wrong,
-            own.ambiguous,
-            own.missing,
-            shares(Rival::PidAndWindow),
-            shares(Rival::Lineage),
-        );
-    }
-    text
-}
-
-fn named(rival: Rival) -> &'static str {
-    match rival {
-        Rival::Argus => "Argus",
-        Rival::PidAndWindow => "pid and window",
-        Rival::Lineage => "lineage alone",
     }
 }

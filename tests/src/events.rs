@@ -3,8 +3,10 @@
 use argus_schemas::case::CaseLayout;
 use argus_schemas::events::{Event, Kind};
 use argus_schemas::spans::Span;
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{ArrowPrimitiveType, Int32Type, Int64Type, UInt16Type, UInt32Type, UInt64Type};
+use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -42,6 +44,7 @@ impl Rows {
         Event {
             event_id: self.number::<UInt64Type>("event_id", row).unwrap_or_default(),
             boot_ns: self.number::<UInt64Type>("boot_ns", row).unwrap_or_default(),
+            cpu: self.number::<UInt16Type>("cpu", row).unwrap_or_default(),
             kind: self.text("kind", row).and_then(|text| Kind::from_text(&text)),
             pid: self.number::<Int32Type>("pid", row).unwrap_or_default(),
             tid: self.number::<Int32Type>("tid", row).unwrap_or_default(),
@@ -105,6 +108,26 @@ pub fn events(case: &Path) -> Vec<Event> {
     all
 }
 
+/// Writes the events of a case anew, without those that are not kept.
+///
+/// # Panics
+/// If that fails.
+pub fn rewrite(case: &Path, keep: impl Fn(u64) -> bool) {
+    for path in files_of(&CaseLayout::new(case).events()) {
+        let batches = rows(std::iter::once(path.clone()));
+        let Some(first) = batches.first() else { continue };
+        let file = File::create(&path).expect("it can be written");
+        let mut writer = ArrowWriter::try_new(file, first.0.schema(), None).expect("it was written with this schema");
+        for batch in &batches {
+            let ids = (0..batch.0.num_rows()).map(|row| batch.number::<UInt64Type>("event_id", row));
+            let kept: BooleanArray = ids.map(|id| Some(id.is_some_and(&keep))).collect();
+            let batch = filter_record_batch(&batch.0, &kept).expect("one truth value for each row");
+            writer.write(&batch).expect("it can be written");
+        }
+        writer.close().expect("it can be written");
+    }
+}
+
 /// Every span of a case: what it is, when it was open, and who said so.
 ///
 /// # Panics
@@ -123,8 +146,21 @@ pub fn spans(case: &Path) -> Vec<Span> {
     rows.iter().flat_map(|rows| (0..rows.0.num_rows()).map(|row| span(rows, row))).collect()
 }
 
-/// By event: the span that owns it, and the verdict.
-pub type Verdicts = BTreeMap<u64, (Option<String>, String)>;
+/// A row of the verdict table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ruling {
+    /// The span that owns the event.
+    pub owner: Option<String>,
+    /// `attributed`, ...
+    pub verdict: String,
+    /// What that rests on.
+    pub basis: Option<String>,
+    /// The spans between which it is not decided.
+    pub candidates: Vec<String>,
+}
+
+/// By event.
+pub type Verdicts = BTreeMap<u64, Ruling>;
 
 /// The verdicts that `argus-analyze attribute` wrote to a file.
 ///
@@ -134,7 +170,13 @@ pub fn verdicts(file: &Path) -> Verdicts {
     let rows = rows(std::iter::once(file.to_owned()));
     let verdict = |rows: &Rows, row| {
         let id = rows.number::<UInt64Type>("event_id", row).expect("every row has one");
-        (id, (rows.text("owner", row), rows.text("verdict", row).expect("every row has one")))
+        let ruling = Ruling {
+            owner: rows.text("owner", row),
+            verdict: rows.text("verdict", row).expect("every row has one"),
+            basis: rows.text("basis", row),
+            candidates: rows.texts("candidates", row).unwrap_or_default(),
+        };
+        (id, ruling)
     };
     rows.iter().flat_map(|rows| (0..rows.0.num_rows()).map(|row| verdict(rows, row))).collect()
 }

@@ -6,6 +6,8 @@ pub mod baselines;
 pub mod battery;
 pub mod evasion;
 pub mod events;
+mod recording;
+pub mod table;
 pub mod truth;
 
 use argus_schemas::report::Report;

@@ -1,5 +1,8 @@
 //! What a path of the battery says of itself: `ROOT/truth/TOOL/CASE/FILE`.
 
+/// In the place of a call: nobody can know whose it is.
+pub const UNKNOWN: &str = "unknown";
+
 /// Whose a file is.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Truth<'a> {
@@ -7,6 +10,13 @@ pub struct Truth<'a> {
     pub tool: &'a str,
     /// Its name, which begins with `late-` or `own-` where that is said.
     pub file: &'a str,
+}
+
+impl Truth<'_> {
+    /// Whether the record is such that nobody can know, so that `unknown` is the right answer.
+    pub fn unknowable(&self) -> bool {
+        self.tool == UNKNOWN || self.file.starts_with("lost-")
+    }
 }
 
 /// Reads the truth out of an object; `None`: it says none.

@@ -5,7 +5,8 @@ set -euo pipefail
 
 say() { printf '== %s\n' "$*"; }
 
-# What must be there, as `probe package`; a probe is a command, `lib:` and a pkg-config name, or `py:` and a module.
+# What must be there, as `probe package`; a probe is a command, `lib:` and a pkg-config name, `py:` and a module,
+# or `debian-py:` and one of Debian's own Python, which may not be the first on the path.
 build_needs=(
     'clang clang' 'make make' 'cc gcc' 'pkg-config pkg-config' 'python3 python3' 'ip iproute2'
     'lib:libelf libelf-dev' 'lib:zlib zlib1g-dev'
@@ -14,13 +15,15 @@ test_needs=('clang-format clang-format')
 # What only some tests need; without it they are skipped, and named.
 test_wishes=(
     'bwrap bubblewrap' 'chromium chromium' 'qemu-system-x86_64 qemu-system-x86' 'busybox busybox-static' 'cpio cpio'
-    'node nodejs' 'npm npm' 'py:ensurepip python3-venv'
+    'node nodejs' 'npm npm' 'py:ensurepip python3-venv' 'git git' 'tmux tmux' 'ccache ccache' 'ssh-agent openssh-client'
+    'debian-py:xdist python3-pytest-xdist'
 )
 
 present() {
     case $1 in
     lib:*) pkg-config --exists "${1#lib:}" 2>/dev/null ;;
     py:*) python3 -c "import ${1#py:}" 2>/dev/null ;;
+    debian-py:*) /usr/bin/python3 -c "import ${1#debian-py:}" 2>/dev/null ;;
     *) command -v "$1" >/dev/null ;;
     esac
 }

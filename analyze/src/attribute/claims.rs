@@ -44,6 +44,15 @@ impl Window {
         if span.source == HOOK {
             // From one hook to the other the agent was at nothing but this call, or waited for leave to make it.
             (window.certain_from_ns, window.certain_to_ns) = (window.from_ns, window.to_ns);
+            return window;
+        }
+        // However far off the author's clock is, what it told had happened by the time that it was received.
+        if let Some(received) = span.received_boot_ns.filter(|received| *received >= window.from_ns) {
+            window.certain_from_ns = window.certain_from_ns.min(received);
+        }
+        if let Some(received) = span.end_received_boot_ns.filter(|received| *received >= window.from_ns) {
+            window.to_ns = window.to_ns.map(|to| to.min(received));
+            window.certain_to_ns = window.certain_to_ns.map(|to| to.min(received));
         }
         window
     }
@@ -340,6 +349,11 @@ impl<'a> Claims<'a> {
         &self.spans[index]
     }
 
+    /// The place of a span.
+    pub fn by_id(&self, id: &str) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+
     /// The zero of findings' instants.
     pub fn origin(&self) -> u64 {
         self.origin
@@ -449,9 +463,15 @@ impl<'a> Claims<'a> {
 
     /// Whether a span was open at an instant for certain.
     pub fn surely_open_at(&self, index: usize, boot_ns: u64) -> bool {
-        let span = &self.spans[index];
-        span.start_boot_ns.saturating_add(span.start_err_ns) <= boot_ns
-            && span.end_boot_ns.is_none_or(|end| boot_ns <= end.saturating_sub(span.end_err_ns))
+        let (span, window) = (&self.spans[index], self.windows[index]);
+        let (from_ns, to_ns) = match span.source.as_str() {
+            HOOK => {
+                let to_ns = span.end_boot_ns.map(|end| end.saturating_sub(span.end_err_ns));
+                (span.start_boot_ns.saturating_add(span.start_err_ns), to_ns)
+            }
+            _ => (window.certain_from_ns, window.certain_to_ns),
+        };
+        from_ns <= boot_ns && to_ns.is_none_or(|to| boot_ns <= to)
     }
 
     /// After this instant, what a span does is late.

@@ -164,6 +164,7 @@ pub fn pair(rows: impl IntoIterator<Item = Row>, forest: &Forest) -> Ends {
             last_ns: row.last_ns.unwrap_or(row.boot_ns).max(row.boot_ns),
             channels,
             answer,
+            object: row.path.clone(),
         };
         if row.bytes_in > 0 {
             received.extend(Some(end(pairing.into_end(process, &row))).filter(|end| !end.channels.is_empty()));

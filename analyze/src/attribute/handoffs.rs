@@ -71,6 +71,8 @@ pub struct End {
     pub channels: Vec<Channel>,
     /// Whether what is read there answers what was asked by the same end.
     pub answer: bool,
+    /// The path of a FIFO or Unix socket.
+    pub object: Option<String>,
 }
 
 /// All ends through which anything went.
@@ -108,6 +110,15 @@ impl Ends {
             }
         }
         Ends { received, sent, by_channel }
+    }
+
+    /// What was sent, with what received it.
+    pub fn pairs(&self) -> impl Iterator<Item = (&End, &End)> {
+        let met = |sent: &End, received: &End| sent.first_ns <= received.last_ns;
+        let of = move |received| {
+            self.sent_to(received).filter(move |sent| met(sent, received)).map(move |sent| (sent, received))
+        };
+        self.received.iter().flat_map(of)
     }
 
     /// What was sent to an end, each once.

@@ -2,7 +2,8 @@
 //!
 //! Two steps. [`walk`] goes over the forest once, parents first, and writes a [`ledger::Ledger`]: for every process, or
 //! for every thread of an agent's own process, which holder owns it from when on. What a process received of what others
-//! sent ([`ends`]) leaves its lineage in doubt ([`handoffs`]). All doubt is settled there, where the data is small. [`join`] then looks every event up in it, with one as-of join; the few events that are not their
+//! sent ([`ends`]) leaves its lineage in doubt ([`handoffs`]). All doubt is settled there, where the data is small.
+//! [`join`] then looks every event up in it, with one as-of join; the few events that are not their
 //! threads' are looked up apart ([`join::lasting`], [`objects`]).
 //!
 //! Invariants: the ledger's intervals are disjoint; a weaker basis never overrides a stronger one; whatever an agent
@@ -12,6 +13,7 @@
 pub mod arguments;
 pub mod carrier;
 pub mod claims;
+mod contradictions;
 pub mod ends;
 pub mod handoffs;
 mod holes;
@@ -55,6 +57,8 @@ pub struct Attribution<'a> {
     pub named: BTreeMap<u64, Named>,
     /// What processes received of what others sent, which left their lineage in doubt.
     pub feeds: Feeds,
+    /// Through what processes received it.
+    pub ends: handoffs::Ends,
 }
 
 impl Attribution<'_> {
@@ -87,5 +91,5 @@ pub fn attribute<'a>(
     let mut single = join::lasting(events, &ledger)?;
     single.extend(named.iter().map(|(id, named)| (*id, named.ownership())));
     let verdicts = join::verdicts(events, &ledger, &single, &claims)?;
-    Ok((Attribution { verdicts, claims, ledger, single, settled, named, feeds }, findings))
+    Ok((Attribution { verdicts, claims, ledger, single, settled, named, feeds, ends }, findings))
 }

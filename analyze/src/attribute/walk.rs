@@ -1,23 +1,18 @@
 //! One walk over the forest, parents first: from births, execs, spans and marks to the ledger.
 
 use super::arguments::{self, Arguments};
-use super::carrier::{self, Before, Refusal};
+use super::carrier::{self, Before};
 use super::claims::{Claims, ThreadMark, Told};
+use super::contradictions::Contradictions;
 use super::handoffs::{self, Ends, Feeds};
 use super::holes::Holes;
 use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
 use super::threads::{self, Creator, Image};
 use crate::forest::{Exec, Forest, Fork, Origin, Process, Thread};
 use argus_schemas::manifest::ProcessKey;
-use argus_schemas::report::{Finding, Severity};
+use argus_schemas::report::Finding;
 use argus_schemas::verdicts::Basis;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How many events a finding cites.
-const CITED: usize = 20;
-
-/// How many programs a finding lists.
-const LISTED: usize = 10;
 
 /// After so many walks, what messengers told is given up altogether: only a log that was made to confuse needs more.
 const WALKS: usize = 8;
@@ -136,18 +131,6 @@ struct Walker<'a> {
     found: Contradictions,
 }
 
-/// What the agent said that its lineage does not bear out.
-#[derive(Default)]
-struct Contradictions {
-    forged: BTreeMap<usize, Holder>,
-    /// What messengers of other calls told, and whose they are.
-    foreign: BTreeMap<(usize, Told), Option<usize>>,
-    carriers: BTreeMap<(Option<usize>, usize, Refusal), (u64, Vec<u64>)>,
-    marks: BTreeMap<usize, (u64, u64)>,
-    /// Programs that were started without the capture's variables, by whose they are.
-    unset: BTreeMap<Option<usize>, Vec<Exec>>,
-}
-
 /// The only span that owns.
 fn owner(ownership: &Ownership) -> Option<usize> {
     match &ownership.holder {
@@ -220,6 +203,9 @@ impl Walker<'_> {
             // it was started.
             let first = self.forest.forked_by(process.key).is_none();
             let speaks = first && !claims.of_process(process.key).is_empty();
+            if let Some(state) = self.started_before(process, claims) {
+                return state;
+            }
             let unknown = Ownership::unknown("its process began before the capture followed it");
             let ownership = if speaks { Ownership::agent(None) } else { unknown };
             return State { ownership, source: None, forker: None };
@@ -246,6 +232,29 @@ impl Walker<'_> {
                 forker: Some(parent.key),
             },
         }
+    }
+
+    /// What a process was forked as before the capture followed it, where its environment tells: it had the trace context of
+    /// the only call that the agent's process, its parent, can have meant; or it descends from one that had.
+    fn started_before(&self, process: &Process, claims: &Claims) -> Option<State> {
+        let (parent, fork) = self.forest.forked_by(process.key)?;
+        let state = |span, basis| State {
+            ownership: Ownership::span(span, basis),
+            source: Some(basis),
+            forker: Some(parent.key),
+        };
+        let held = self.ledger.at(parent.key, fork.tid, fork.boot_ns).filter(|_| !self.ledger.is_separate(parent.key));
+        if let Some(Ownership { holder: Holder::Span(span), .. }) = held {
+            return Some(state(*span, Basis::Lineage));
+        }
+        let carrier = process.before.as_ref()?.traceparent.as_deref()?;
+        let named = claims.named_by(carrier).filter(|span| !claims.is_agent_run(*span))?;
+        let born = process.key.start_ns;
+        // The first process of a container adopts whatever was orphaned there, whoever had started it.
+        let home = claims.process(named) == Some(parent.key) && parent.ns_pid != Some(1);
+        let mut within = claims.of_process(parent.key).iter().filter(|span| claims.open_at(**span, born));
+        let innermost = !within.any(|span| claims.encloses(named, *span));
+        (home && innermost && claims.surely_open_at(named, born)).then(|| state(named, Basis::Carrier))
     }
 
     /// The one call whose arguments name what a process executes that any of several may have forked: the agent itself
@@ -444,102 +453,5 @@ impl Walker<'_> {
     /// Whether a span that counts ran in a process that this one descends from.
     fn is_of_an_ancestor(&self, span: usize, key: ProcessKey, claims: &Claims) -> bool {
         claims.usable(span) && claims.process(span).is_some_and(|home| self.forest.descends(key, home))
-    }
-}
-
-impl Contradictions {
-    fn findings(self, claims: &Claims) -> Vec<Finding> {
-        let named = |span: usize| format!("`{}`", claims.span(span).name);
-        let at = |boot_ns: u64| Some(boot_ns.saturating_sub(claims.origin()));
-        let mut findings = Vec::new();
-        for (span, holder) in self.forged {
-            let from = match holder {
-                Holder::Span(owner) => format!("from a process of {}, which does not enclose it", named(owner)),
-                Holder::Several(_) => "from a process that more than one call may own".to_owned(),
-                _ => "from a process whose origin is not known".to_owned(),
-            };
-            let mut finding =
-                Finding::new("forged-span", Severity::High, format!("The span {} was sent {from}", named(span)));
-            finding.details.push("It is listed, but no event is given to it: the kernel's lineage counts.".to_owned());
-            finding.span_id = Some(claims.span(span).span_id.clone());
-            finding.span_name = Some(claims.span(span).name.clone());
-            finding.at_ns = at(claims.span(span).start_boot_ns);
-            findings.push(finding);
-        }
-        for ((span, told), owner) in self.foreign {
-            let what = match told {
-                Told::Start => "The span",
-                Told::End => "The end of",
-            };
-            let from = owner.map_or_else(
-                || "by a messenger whose origin cannot be told".to_owned(),
-                |owner| format!("from a process of {}, which does not enclose it", named(owner)),
-            );
-            let mut finding =
-                Finding::new("forged-span", Severity::High, format!("{what} {} was sent {from}", named(span)));
-            finding.details.push("It is not believed: the kernel's lineage counts.".to_owned());
-            finding.span_id = Some(claims.span(span).span_id.clone());
-            finding.span_name = Some(claims.span(span).name.clone());
-            finding.at_ns = at(claims.span(span).start_boot_ns);
-            findings.push(finding);
-        }
-        for ((owner, carried, refusal), (first, mut events)) in self.carriers {
-            let (severity, why) = match refusal {
-                Refusal::Unrelated => (Severity::High, "with which its lineage has nothing to do"),
-                Refusal::NotOpen => (Severity::Medium, "which was not open then"),
-            };
-            let whose = owner
-                .map_or_else(|| "A program of the agent".to_owned(), |owner| format!("A program of {}", named(owner)));
-            let mut finding = Finding::new(
-                "carrier-contradiction",
-                severity,
-                format!("{whose} was executed with the trace context of {}, {why}", named(carried)),
-            );
-            finding
-                .details
-                .push("The kernel's lineage decides whose it is; the variable is only the workload's word.".to_owned());
-            finding.span_id = owner.map(|owner| claims.span(owner).span_id.clone());
-            finding.span_name = owner.map(|owner| claims.span(owner).name.clone());
-            finding.at_ns = at(first);
-            events.sort_unstable();
-            events.truncate(CITED);
-            finding.event_ids = events;
-            findings.push(finding);
-        }
-        for (span, (count, first)) in self.marks {
-            let mut finding = Finding::new(
-                "mark-contradiction",
-                Severity::Medium,
-                format!("{count} marks name {}, for which their process cannot work", named(span)),
-            );
-            finding.details.push("They are not believed; the process's own lineage and windows decide.".to_owned());
-            finding.at_ns = at(first);
-            findings.push(finding);
-        }
-        for (owner, execs) in self.unset {
-            let whose = owner
-                .map_or_else(|| "A program of the agent".to_owned(), |owner| format!("A program of {}", named(owner)));
-            let mut finding = Finding::new(
-                "capture-variables-unset",
-                Severity::Low,
-                match execs.len() {
-                    1 => format!("{whose} was started without the variables that say where the capture takes spans"),
-                    count => format!(
-                        "{whose} was started without the variables that say where the capture takes spans: {count} times"
-                    ),
-                },
-            );
-            finding.details.extend(execs.iter().take(LISTED).map(|exec| format!("`{}`.", exec.argv.join(" "))));
-            finding.details.push(
-                "Calls that it makes of its own would not be in the agent's log; what it does is in the kernel's record."
-                    .to_owned(),
-            );
-            finding.span_id = owner.map(|owner| claims.span(owner).span_id.clone());
-            finding.span_name = owner.map(|owner| claims.span(owner).name.clone());
-            finding.at_ns = execs.first().and_then(|exec| at(exec.boot_ns));
-            finding.event_ids = execs.iter().take(CITED).map(|exec| exec.event_id).collect();
-            findings.push(finding);
-        }
-        findings
     }
 }

@@ -4,6 +4,7 @@
 //! rests on. So an explanation cannot differ from the verdict table.
 
 pub mod event;
+mod paths;
 mod story;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use crate::attribute::Attribution;
 use crate::attribute::join::Ruling;
 use crate::error::{Error, Result};
 use crate::forest::Forest;
+use crate::links::Link;
 use argus_schemas::report::{Finding, Report};
 use argus_schemas::verdicts::Basis;
 use event::Event;
@@ -27,6 +29,8 @@ pub struct Examined<'a> {
     pub forest: &'a Forest,
     /// What attribution decided.
     pub attribution: &'a Attribution<'a>,
+    /// What went from one call to another.
+    pub links: &'a [Link],
     /// What the reader of the case was told.
     pub report: &'a Report,
 }
@@ -108,6 +112,10 @@ pub struct Explanation {
     pub decided: Vec<String>,
     /// Why no stronger basis applies, in sentences.
     pub not_stronger: Vec<String>,
+    /// What other calls gave that led to it, as one sentence.
+    pub path: Option<String>,
+    /// What it gave to other calls, [`LISTED`] sentences at most.
+    pub led_to: Vec<String>,
     /// Findings that cite the event.
     pub findings: Vec<Cited>,
     /// The verdict.
@@ -175,6 +183,8 @@ impl<'a> Explainer<'a> {
             more_windows,
             decided,
             not_stronger,
+            path: story.path(),
+            led_to: story.led_to(),
             findings: self.findings(event.event_id),
             late: ruling.is_late(event.boot_ns),
             owner: owner.map(|owner| self.named(owner)),

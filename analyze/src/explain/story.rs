@@ -33,7 +33,7 @@ impl Story<'_> {
         time::offset(boot_ns.saturating_sub(self.explainer.examined.report.case.started_boot_ns))
     }
 
-    fn named(&self, span: usize) -> String {
+    pub(super) fn named(&self, span: usize) -> String {
         self.explainer.named(span).to_string()
     }
 

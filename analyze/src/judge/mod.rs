@@ -5,6 +5,7 @@ pub mod expectation;
 mod findings;
 mod fold;
 pub mod glob;
+mod links;
 mod losses;
 mod names;
 pub mod ordinary;
@@ -65,6 +66,8 @@ pub struct Evidence<'a> {
     pub rings: &'a [Ring],
     /// [`crate::effects::owned_events`].
     pub owned: &'a BTreeMap<String, OwnedEvents>,
+    /// [`crate::links::summary`].
+    pub links: Vec<report::Link>,
     /// [`crate::effects::verdict_counts`].
     pub verdict_counts: Vec<VerdictCount>,
     /// What the stages before found wrong.
@@ -125,6 +128,7 @@ pub fn judge(evidence: Evidence) -> Report {
     let mut unowned = unowned(&unowned_rows, &judged, evidence.manifest);
     let mut found = evidence.findings.clone();
     found.extend(findings::all(&evidence, &judged, &unowned, origin));
+    found.extend(links::findings(&evidence.links, &by_id));
     found.sort_by(|a, b| {
         let key = |finding: &Finding| {
             (Reverse(finding.severity), findings::urgency(&finding.rule), finding.at_ns.is_none(), finding.at_ns)
@@ -151,6 +155,7 @@ pub fn judge(evidence: Evidence) -> Report {
         calls,
         verdicts: evidence.verdict_counts.clone(),
         timeline: timeline(&judged, &unowned, gaps, origin),
+        links: evidence.links.clone(),
         unowned,
         limits: coverage::limits(&evidence, origin),
     }

@@ -106,6 +106,7 @@ pub fn report(manifest: &Manifest, spans: &[Span], effects: &[EffectRow]) -> Rep
         effects,
         rings: &[],
         owned: &BTreeMap::new(),
+        links: Vec::new(),
         verdict_counts: Vec::new(),
         findings: Vec::new(),
         event_count: effects.len() as u64,

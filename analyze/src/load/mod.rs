@@ -230,7 +230,7 @@ pub fn load(path: &Path) -> Result<Case> {
         let told = manifest.losses.iter().any(|loss| loss.cause == "span_socket");
         manifest.losses.extend(std::mem::take(&mut journalled.lost).into_iter().filter(|_| !told));
     }
-    senders::name(&mut spans, &events, &manifest)?;
+    senders::name(&mut spans, &events.frame, &manifest)?;
     let mut said = imports::join(&layout, &manifest, ledger.as_ref(), spans, marks, &mut findings)?;
     if said.spans.is_empty() {
         findings.push(Finding::new(

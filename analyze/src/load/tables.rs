@@ -186,6 +186,7 @@ pub fn spans(paths: &[PathBuf]) -> Result<Vec<Span>> {
         for_pid: rows.i32("for_pid", row),
         end_author_pid: rows.i32("end_author_pid", row),
         author_address: rows.text("author_address", row).and_then(|address| address.parse().ok()),
+        end_received_boot_ns: rows.u64("end_received_boot_ns", row),
     })
 }
 

@@ -6,6 +6,7 @@ mod calls;
 mod effects;
 mod findings;
 mod lanes;
+mod links;
 mod timeline;
 mod unowned;
 
@@ -19,10 +20,11 @@ use std::fmt::Write as _;
 const STYLE: &str = include_str!("report.css");
 
 /// The sections, in the order of a reader's questions: what went wrong, when, by whom, on what grounds.
-const SECTIONS: [(&str, &str); 6] = [
+const SECTIONS: [(&str, &str); 7] = [
     ("findings", "Findings"),
     ("timeline", "Timeline"),
     ("calls", "Calls"),
+    ("links", "From call to call"),
     ("unowned", "What no call owns"),
     ("verdicts", "Verdicts"),
     ("limits", "Limits"),
@@ -45,6 +47,7 @@ pub fn report(report: &Report) -> String {
         findings::findings(report, &index),
         timeline::timeline(report, &index),
         calls::calls(report, &index),
+        links::links(report, &index),
         unowned::unowned(report, &index),
         unowned::verdicts(report),
         unowned::limits(report),

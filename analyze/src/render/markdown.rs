@@ -46,6 +46,7 @@ pub fn report(report: &Report) -> String {
     for call in &report.calls {
         page.push_str(&one_call(call, &index));
     }
+    page.push_str(&links(report, &index));
     page.push_str("## What no call owns\n\n");
     if report.unowned.is_empty() {
         page.push_str("Every recorded act belongs to a call.\n\n");
@@ -72,6 +73,28 @@ pub fn report(report: &Report) -> String {
         let _ = writeln!(page, "- {}", safe(limit));
     }
     page
+}
+
+/// What went from call to call, where anything did.
+fn links(report: &Report, index: &Index) -> String {
+    if report.links.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("## From call to call\n\n");
+    for link in report.links.iter().take(ACTS) {
+        for one in link.objects.iter().take(IDS) {
+            let _ = writeln!(text, "- {}: {}.", time::offset(link.first_ns), safe(&words::linked(link, one, index)));
+        }
+        let left = link.count.saturating_sub(link.objects.len().min(IDS) as u64);
+        if left > 0 {
+            let _ = writeln!(text, "  - and {} more alike.", words::number(left));
+        }
+    }
+    if let Some(left) = report.links.len().checked_sub(ACTS).filter(|left| *left > 0) {
+        let _ = writeln!(text, "- {} more are in the HTML and JSON forms.", words::plural(left as u64, "hand-off"));
+    }
+    text.push('\n');
+    text
 }
 
 fn one_finding(number: usize, finding: &Finding, report: &Report, index: &Index) -> String {

@@ -92,6 +92,7 @@ pub fn empty() -> Report {
         findings: Vec::new(),
         calls: Vec::new(),
         verdicts: Vec::new(),
+        links: Vec::new(),
         unowned: Vec::new(),
         timeline: Vec::new(),
         limits: Vec::new(),

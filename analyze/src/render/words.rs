@@ -3,7 +3,7 @@
 use super::index::Index;
 use super::{bounds, time};
 use argus_schemas::report::{
-    Call, CaseSummary, Effect, Expectation, Facet, Finding, Report, Severity, TimelineEntry, Unowned,
+    Call, CaseSummary, Effect, Expectation, Facet, Finding, Link, Linked, Report, Severity, TimelineEntry, Unowned, Way,
 };
 use argus_schemas::verdicts::{Basis, Verdict};
 use serde::Deserialize;
@@ -68,6 +68,25 @@ pub fn why_unowned(unowned: &Unowned) -> String {
 /// Spans as calls: `call 2 fetch`; one that is in no call of the report keeps its id.
 pub fn spans(ids: &[String], index: &Index) -> Vec<String> {
     ids.iter().map(|id| index.span(id).map_or_else(|| format!("span {id}"), call)).collect()
+}
+
+/// `call 7 write wrote /w/install.sh (event 31), which call 12 run executed (event 88)`.
+pub fn linked(link: &Link, one: &Linked, index: &Index) -> String {
+    let name = |id: &str| index.span(id).map_or_else(|| format!("span {id}"), call);
+    let to = link.to.as_deref().map_or_else(|| "the agent itself".to_owned(), name);
+    let to = match link.way {
+        Way::Pipe | Way::Socket => format!("process {} of {to}", one.to_pid),
+        _ => to,
+    };
+    format!(
+        "{} {} {} (event {}), which {to} {} (event {})",
+        name(&link.from),
+        link.way.given(),
+        one.object,
+        one.from_event,
+        link.way.taken(),
+        one.to_event
+    )
 }
 
 /// `1 call`, `2 calls`, `12,345 calls`.

@@ -130,6 +130,7 @@ impl ClockMap {
             for_pid: None,
             end_author_pid: None,
             author_address: None,
+            end_received_boot_ns: None,
         }
     }
 }

@@ -9,6 +9,7 @@
 //! instants. Where they contradict each other, that is a [`Difference`].
 
 use super::instant::Interval;
+use crate::span_log::HOOK;
 use crate::spans::Span;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -337,10 +338,15 @@ fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
         (kept.for_pid, kept.end_author_pid) = (weaker.for_pid, weaker.end_author_pid);
         kept.author_address = kept.author_address.or(weaker.author_address);
     }
-    kept.received_boot_ns = match (kept.received_boot_ns, weaker.received_boot_ns) {
+    let earlier = |one: Option<u64>, other: Option<u64>| match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     };
+    // A hook speaks before its call begins, so that its receipt is no bound of when another log says that it began.
+    if weaker.source != HOOK {
+        kept.received_boot_ns = earlier(kept.received_boot_ns, weaker.received_boot_ns);
+    }
+    kept.end_received_boot_ns = earlier(kept.end_received_boot_ns, weaker.end_received_boot_ns);
 }
 
 /// Whether two JSON texts say the same, or would if one were the text of the other.
