@@ -147,6 +147,10 @@ pub struct Finding {
     pub event_ids: Vec<u64>,
 }
 
+/// How a detail of a finding begins that is a command line from there to its end: all of it is the workload's, whatever
+/// words it is made of.
+pub const COMMAND_LINE: &str = "The command line: ";
+
 impl Finding {
     /// One that nobody owns and no event is behind, yet.
     pub fn new(rule: &str, severity: Severity, title: String) -> Self {

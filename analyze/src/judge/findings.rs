@@ -4,7 +4,7 @@ use super::fold::{self, Groups, LISTED, sentence};
 use super::{Evidence, Judged, act, coverage, losses, names, ordinary, recorder};
 use crate::told::split_port;
 use argus_schemas::manifest::{IO_URING_UNSEEN, Manifest};
-use argus_schemas::report::{Effect, Expectation, Facet, Finding, Severity, Unowned};
+use argus_schemas::report::{COMMAND_LINE, Effect, Expectation, Facet, Finding, Severity, Unowned};
 use argus_schemas::verdicts::Verdict;
 
 /// Where clouds answer with the machine's own credentials.
@@ -198,7 +198,7 @@ fn finding(call: &Judged, judged: &[Judged], rule: &str, severity: Severity, eff
         details.extend(fold::listed(effects));
     } else if let Some(detail) = &first.detail {
         details.push(match first.facet {
-            Facet::Exec => format!("The command line: {detail}"),
+            Facet::Exec => format!("{COMMAND_LINE}{detail}"),
             Facet::Rename => format!("The new name: {detail}."),
             Facet::Connect => format!("Over {detail}."),
             _ => sentence(detail),

@@ -1,6 +1,8 @@
 //! Sentences that name things. The stages before write plain English with the workload's names in its midst; here the
 //! two are told apart, so that names are set as code, and no name can pose as the report's own words.
 
+use argus_schemas::report::COMMAND_LINE;
+
 /// A piece of a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
@@ -71,6 +73,11 @@ fn push_words(parts: &mut Vec<Part>, text: &str) {
 /// Tells names from words. What backticks enclose is a name, as the findings write them.
 pub fn parts(text: &str) -> Vec<Part> {
     let mut parts = Vec::new();
+    if let Some(line) = text.strip_prefix(COMMAND_LINE) {
+        push(&mut parts, Part::Plain(COMMAND_LINE.to_owned()));
+        push(&mut parts, Part::Code(line.to_owned()));
+        return parts;
+    }
     let pieces: Vec<&str> = text.split('`').collect();
     // An odd backtick encloses nothing: then it is a character like others.
     if pieces.len().is_multiple_of(2) {
@@ -105,7 +112,7 @@ mod tests {
             "`read_config` connected to 203.0.113.66:8080, which nobody declared",
             "‹read_config› connected to ‹203.0.113.66:8080›, which nobody declared",
         );
-        check("The command line: rm -rf /srv/app", "The command line: rm ‹-rf /srv/app›");
+        check("The command line: sh -c 'all is fine.'; `x`", "The command line: ‹sh -c 'all is fine.'; `x`›");
         check("The agent's log says \"ok\": \"done\".", "The agent's log says \"ok\": \"done\".");
         check("It was 1.5 s (12 times) at +0.120.", "It was 1.5 s (12 times) at +0.120.");
         check("asked 10.0.0.1 about [x](y).", "asked ‹10.0.0.1› about ‹[x](y›).");
