@@ -214,7 +214,8 @@ fn attach(folder: &Path, spans: &Path, environment: &[(&str, &str)], command: &[
 fn lose_forks_of(folder: &Path, program: &str) -> u64 {
     let events = crate::events::events(folder);
     let ran = |event: &&argus_schemas::events::Event| {
-        event.kind == Some(Kind::Exec) && event.path2.as_deref().is_some_and(|path| path.ends_with(program))
+        let script = event.argv.as_ref().and_then(|line| line.get(1));
+        event.kind == Some(Kind::Exec) && script.is_some_and(|path| path.ends_with(program))
     };
     let gone: BTreeSet<(i32, u64)> = events.iter().filter(ran).map(|event| (event.pid, event.start_ns)).collect();
     let lost: Vec<_> = events

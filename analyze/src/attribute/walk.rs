@@ -355,14 +355,13 @@ impl Walker<'_> {
         let key = process.key;
         let slices = threads::slices(spans, from_ns, claims);
         let image = Image { base, slices: &slices };
-        let mut by_thread: BTreeMap<i32, Vec<&ThreadMark>> = BTreeMap::new();
+        let mut by_thread: BTreeMap<i32, Vec<(&ThreadMark, bool)>> = BTreeMap::new();
         for mark in claims.marks_of(key) {
             if mark.boot_ns < from_ns || to_ns.is_some_and(|to| mark.boot_ns >= to) {
                 continue;
             }
-            if self.believed(mark, key, base, spans, claims) {
-                by_thread.entry(mark.tid).or_default().push(mark);
-            }
+            let believed = self.believed(mark, key, base, spans, claims);
+            by_thread.entry(mark.tid).or_default().push((mark, believed));
         }
         let leader = Thread { tid: key.pid, from_ns, to_ns: None, created_by: None };
         if !first {
@@ -385,7 +384,8 @@ impl Walker<'_> {
             };
             let none = Vec::new();
             let marks = by_thread.get(&thread.tid).unwrap_or(&none);
-            let marks: Vec<&ThreadMark> = marks.iter().copied().filter(|mark| mark.boot_ns >= thread.from_ns).collect();
+            let own = |(mark, _): &(&ThreadMark, bool)| mark.boot_ns >= thread.from_ns;
+            let marks: Vec<(&ThreadMark, bool)> = marks.iter().copied().filter(own).collect();
             for step in threads::steps(&image, thread, (thread.from_ns, to_ns), &marks, creator, claims) {
                 self.ledger.push(key, thread.tid, step.from_ns, step.ownership);
             }
