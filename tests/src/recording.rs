@@ -146,6 +146,7 @@ pub fn record_with(case: Case, agent: Agent, variables: &[(&str, &str)]) -> Opti
         ("BATTERY_POKE", text(&poke)),
         ("BATTERY_EVADE", text(&evade)),
         ("BATTERY_DAEMON", text(&outside)),
+        ("BATTERY_CAPTURE", text(&crate::program("argus-capture"))),
         ("BATTERY_AGENT", if agent == Agent::Plain { "plain" } else { "sdk" }.to_owned()),
     ];
     let mut environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();

@@ -251,9 +251,11 @@ impl Walker<'_> {
         let home = candidates.first().and_then(|span| claims.process(*span)).unwrap_or(parent.key);
         let spans = claims.of_process(home);
         let later = &spans[spans.partition_point(|span| claims.span(*span).start_boot_ns <= fork.boot_ns)..];
-        for exec in &process.execs {
-            // What it was handed over with decides instead; what serves several calls hands on what it began with.
-            if !served && exec.traceparent.as_deref().and_then(|carrier| claims.named_by(carrier)).is_some() {
+        for (number, exec) in process.execs.iter().enumerate() {
+            // What it was handed over with decides instead; what was only handed on from before says nothing of this.
+            let before = self.forest.image_before(process.key, number);
+            let handed_on = served || before.is_some_and(|image| image.traceparent == exec.traceparent);
+            if !handed_on && exec.traceparent.as_deref().and_then(|carrier| claims.named_by(carrier)).is_some() {
                 break;
             }
             // A process that waited for work may execute it for a call that began since.
