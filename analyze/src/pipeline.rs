@@ -35,8 +35,9 @@ pub fn analyse(path: &Path) -> Result<Analysis> {
 /// # Errors
 /// When a file of it cannot be read.
 pub fn examine<T>(path: &Path, look: impl FnOnce(&Examined) -> T) -> Result<(Analysis, T)> {
-    let case = load(path)?;
+    let mut case = load(path)?;
     let (forest, mut findings) = forest::build(&case.events, &case.manifest)?;
+    findings.extend(attribute::earlier::leave_out(&mut case.said, &forest, &case.manifest));
     let names = names::table(&case.events)?;
     let (attribution, contradictions) =
         attribute::attribute(&case.events, &names, &forest, &case.said, &case.manifest)?;

@@ -108,13 +108,15 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Listens on a socket that only `uid` can reach, and reads `span_log` from its present end on.
+    /// Listens on a socket that only `uid` can reach, and reads `span_log`: from its present end on, or all of it where what is
+    /// followed ran `before`.
     /// With `otlp`, receives that too.
     pub fn start(
         journal: File,
         uid: Uid,
         gid: Gid,
         span_log: Option<&Path>,
+        before: bool,
         otlp: Option<SocketAddr>,
     ) -> Result<Receiver> {
         let system = |doing| move |source| Error::System { doing, source };
@@ -141,7 +143,8 @@ impl Receiver {
                 if created {
                     chown(path, Some(uid), Some(gid)).map_err(|e| system("giving the span log away")(e.into()))?;
                 }
-                file.seek(SeekFrom::End(0)).map_err(system("reading the span log"))?;
+                file.seek(if before { SeekFrom::Start(0) } else { SeekFrom::End(0) })
+                    .map_err(system("reading the span log"))?;
                 Some(Tail { file, lines: lines() })
             }
         };

@@ -308,7 +308,14 @@ pub fn begin(asked: &Asked<'_>, identity: &Identity, probes: &Probes) -> Result<
     };
     let mut case = CaseFolder::create(asked.output, manifest, signer)?;
     let journal = case.create_file(CaseLayout::SPAN_JOURNAL)?;
-    let receiver = Receiver::start(journal, identity.user.uid, identity.user.gid, asked.span_log, asked.otlp)?;
+    let receiver = Receiver::start(
+        journal,
+        identity.user.uid,
+        identity.user.gid,
+        asked.span_log,
+        asked.mode == "attach",
+        asked.otlp,
+    )?;
     case.manifest.otlp_address = receiver.otlp().map(|address| address.to_string());
     case.manifest.span_socket = Some(receiver.socket().to_string_lossy().into_owned());
     watch_signals()?;

@@ -12,7 +12,9 @@ MAIN = 'fn main() { std::fs::write(std::env::args().nth(1).unwrap(), "ran").unwr
 
 def work(tool):
     source = os.path.join(ROOT, f"package-{tool}")
-    environment = {**os.environ, "CARGO_TARGET_DIR": truth(tool, "target"), "MADE": truth(tool, "made")}
+    # Cargo would make it under another name, and rename it with what is in it.
+    os.makedirs(truth(tool, "target"))
+    environment = {**os.environ, "CARGO_TARGET_DIR": truth(tool, "target"), "MADE": truth(tool, "made"), "CARGO_INCREMENTAL": "0"}
     run("cargo", "build", "--offline", "--quiet", cwd=source, env=environment)
     run(truth(tool, "target/debug/part"), truth(tool, "ran"))
 

@@ -127,6 +127,7 @@ pub const CASES: &[Case] = &[
     with(case(34, "a pool of processes", AB), &[Agent::Sdk]),
     asked(case(35, "a left job that waits for lines", T12), Asked::Either),
     asked(with(Case { program: 30, ..case(36, "spans 50 ms off, with marks", AB) }, &[Agent::Sdk]), Asked::Some),
+    asked(case(37, "the server of 27 behind `argus-capture mcp`", AB), Asked::Either),
     case(41, "git with hooks, twice at once", AB),
     case(42, "make -j, twice at once", AB),
     case(43, "cargo build, twice at once", AB),

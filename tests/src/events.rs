@@ -3,14 +3,17 @@
 use argus_schemas::case::CaseLayout;
 use argus_schemas::events::{Event, Kind};
 use argus_schemas::spans::Span;
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::{ArrowPrimitiveType, Int32Type, Int64Type, UInt16Type, UInt32Type, UInt64Type};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Field, Int32Type, Int64Type, Schema, UInt16Type, UInt32Type, UInt64Type,
+};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One batch of a file.
 struct Rows(RecordBatch);
@@ -86,7 +89,7 @@ fn rows(files: impl Iterator<Item = PathBuf>) -> Vec<Rows> {
     for file in files {
         let file = File::open(file).expect("it can be read");
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.build());
-        all.extend(reader.expect("it is Parquet").map(|batch| Rows(batch.expect("its pages can be read"))));
+        all.extend(reader.expect("it is Parquet").map(|batch| plain(&batch.expect("its pages can be read"))));
     }
     all
 }
@@ -95,6 +98,26 @@ fn files_of(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let files = std::fs::read_dir(folder).into_iter().flatten();
     let parquet = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "parquet");
     files.map(|entry| entry.expect("it can be read").path()).filter(parquet)
+}
+
+/// The texts of a table as they are read here: those that the analyser writes are laid out another way than the capture's.
+fn plain(batch: &RecordBatch) -> Rows {
+    let other = |kind: &DataType| matches!(kind, DataType::Utf8View | DataType::LargeUtf8 | DataType::LargeList(_));
+    if !batch.columns().iter().any(|column| other(column.data_type())) {
+        return Rows(batch.clone());
+    }
+    let list = || DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)));
+    let columns = batch.columns().iter().map(|column| match column.data_type() {
+        DataType::Utf8View | DataType::LargeUtf8 => cast(column, &DataType::Utf8).expect("a text is a text"),
+        DataType::LargeList(_) => cast(column, &list()).expect("a list of texts"),
+        _ => Arc::clone(column),
+    });
+    let columns: Vec<ArrayRef> = columns.collect();
+    let schema = batch.schema();
+    let named = schema.fields().iter().zip(&columns);
+    let fields: Vec<Field> =
+        named.map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true)).collect();
+    Rows(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns of one length"))
 }
 
 /// Every event of a case, in order of time.

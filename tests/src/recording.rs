@@ -146,6 +146,7 @@ pub fn record_with(case: Case, agent: Agent, variables: &[(&str, &str)]) -> Opti
         ("BATTERY_POKE", text(&poke)),
         ("BATTERY_EVADE", text(&evade)),
         ("BATTERY_DAEMON", text(&outside)),
+        ("BATTERY_CAPTURE", text(&crate::program("argus-capture"))),
         ("BATTERY_AGENT", if agent == Agent::Plain { "plain" } else { "sdk" }.to_owned()),
     ];
     let mut environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -214,7 +215,8 @@ fn attach(folder: &Path, spans: &Path, environment: &[(&str, &str)], command: &[
 fn lose_forks_of(folder: &Path, program: &str) -> u64 {
     let events = crate::events::events(folder);
     let ran = |event: &&argus_schemas::events::Event| {
-        event.kind == Some(Kind::Exec) && event.path2.as_deref().is_some_and(|path| path.ends_with(program))
+        let script = event.argv.as_ref().and_then(|line| line.get(1));
+        event.kind == Some(Kind::Exec) && script.is_some_and(|path| path.ends_with(program))
     };
     let gone: BTreeSet<(i32, u64)> = events.iter().filter(ran).map(|event| (event.pid, event.start_ns)).collect();
     let lost: Vec<_> = events

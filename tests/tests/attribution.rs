@@ -280,6 +280,15 @@ fn case_36_spans_that_are_off_with_marks() {
     }
 }
 
+/// Each request says whose the work is, so that more is told than in case 27.
+#[test]
+fn case_37_a_server_behind_the_proxy() {
+    for recorded in check(37) {
+        let score = &recorded.score;
+        assert!(score.right * 10 >= score.all() * 8, "{score:#?}");
+    }
+}
+
 #[test]
 fn case_41_git_with_hooks() {
     check(41);

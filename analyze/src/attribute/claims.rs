@@ -17,6 +17,8 @@ pub struct ThreadMark {
     pub boot_ns: u64,
     /// The span that it names, by its place; `None`: none.
     pub span: Option<usize>,
+    /// Whether it names a span of which the log does not tell.
+    pub unheard: bool,
 }
 
 /// When a span was open, as far as is believed. CLOCK_BOOTTIME nanoseconds, all inclusive.
@@ -249,15 +251,21 @@ impl<'a> Claims<'a> {
             };
             match (tid, span) {
                 (Some((process, tid)), Some(span)) => {
-                    claims.marks.entry(process).or_default().push(ThreadMark { tid, boot_ns: mark.boot_ns, span });
+                    let mark = ThreadMark { tid, boot_ns: mark.boot_ns, span, unheard: false };
+                    claims.marks.entry(process).or_default().push(mark);
                 }
                 (None, _) => {
                     strange.add(mark.boot_ns, format!("a mark for thread {}, which is not its author's.", mark.tid))
                 }
-                (_, None) => strange.add(
-                    mark.boot_ns,
-                    format!("a mark for span {}, which is not in the case.", mark.span_id.as_deref().unwrap_or("")),
-                ),
+                (Some((process, tid)), None) => {
+                    strange.add(
+                        mark.boot_ns,
+                        format!("a mark for span {}, which is not in the case.", mark.span_id.as_deref().unwrap_or("")),
+                    );
+                    // Whatever it is, the thread works no more for what it was marked for before.
+                    let mark = ThreadMark { tid, boot_ns: mark.boot_ns, span: None, unheard: true };
+                    claims.marks.entry(process).or_default().push(mark);
+                }
             }
         }
         for marks in claims.marks.values_mut() {

@@ -14,6 +14,7 @@ pub mod arguments;
 pub mod carrier;
 pub mod claims;
 mod contradictions;
+pub mod earlier;
 pub mod ends;
 pub mod handoffs;
 mod holes;

@@ -241,6 +241,40 @@ fn without_marks_they_are_ambiguous_unless_nested() {
 }
 
 #[test]
+fn a_mark_that_names_what_nobody_told_of_ends_the_one_before() {
+    let scene = Scene::new()
+        .span("A", (1_000, 2_000), AGENT, AGENT)
+        .mark(1_000, AGENT, AGENT, Some("A"))
+        .mark(2_000, AGENT, AGENT, Some("unheard-of"))
+        .mark(3_000, AGENT, AGENT, None);
+    let expected =
+        [((AGENT, AGENT, 1_500), "A thread"), ((AGENT, AGENT, 2_500), "?"), ((AGENT, AGENT, 3_500), "agent")];
+    check(scene, &expected, &["mark-contradiction"]);
+}
+
+#[test]
+fn what_was_received_had_happened_whatever_the_clock_says() {
+    let received = |start: u64, end: u64| {
+        Scene::new().span("A", (1_000, 3_000), AGENT, 0).that(|span| {
+            (span.start_err_ns, span.end_err_ns) = (500, 500);
+            (span.received_boot_ns, span.end_received_boot_ns) = (Some(start), Some(end));
+        })
+    };
+    let at = |boot_ns| (AGENT, AGENT, boot_ns);
+    let bounded =
+        [(at(900), "?"), (at(1_000), "A window"), (at(2_600), "?"), (at(2_801), "agent"), (at(3_200), "agent")];
+    check(received(1_000, 2_800), &bounded, &[]);
+    // Long after says no more than the clock does; before it may have begun, it is a contradiction, and changes nothing.
+    for (start, end) in [(5_000, 6_000), (100, 100)] {
+        let told = [(at(1_400), "?"), (at(1_500), "A window"), (at(2_500), "A window"), (at(3_400), "?")];
+        check(received(start, end), &told, &[]);
+    }
+    // A hook speaks before its call begins.
+    let hook = received(1_000, 2_800).that(|span| span.source = argus_schemas::span_log::HOOK.to_owned());
+    check(hook, &[(at(600), "A window"), (at(3_400), "A window")], &[]);
+}
+
+#[test]
 fn an_agents_run_is_the_runtime_until_a_call_encloses_it() {
     let agent = |span: &mut Span| span.kind = "agent".to_owned();
     let scene = Scene::new()

@@ -78,22 +78,24 @@ enum Marked {
     ForNone,
     /// That it works for this one.
     For(usize),
+    /// That it works for one that nobody knows.
+    ForUnheard,
 }
 
-/// The owners of one thread of an image between two instants, in order of time. `marks` are those of this thread that
-/// are believed.
+/// The owners of one thread of an image between two instants, in order of time. `marks` are those of this thread,
+/// and whether they are believed: one that is not says nothing, but that the one before it no longer counts.
 pub fn steps(
     image: &Image,
     thread: &Thread,
     (from_ns, to_ns): (u64, Option<u64>),
-    marks: &[&ThreadMark],
+    marks: &[(&ThreadMark, bool)],
     creator: Creator,
     claims: &Claims,
 ) -> Vec<Step> {
     let within = |at: &u64| *at > from_ns && to_ns.is_none_or(|to| *at < to);
     let mut points: BTreeSet<u64> = BTreeSet::from([from_ns]);
     points.extend(image.slices.iter().map(|slice| slice.from_ns).filter(within));
-    points.extend(marks.iter().map(|mark| mark.boot_ns).filter(within));
+    points.extend(marks.iter().map(|(mark, _)| mark.boot_ns).filter(within));
     points.extend(claims.distrust().iter().copied().filter(within));
 
     let nothing = BTreeMap::new();
@@ -109,8 +111,13 @@ pub fn steps(
             }
             next_distrust += 1;
         }
-        while let Some(mark) = marks.get(next_mark).filter(|mark| mark.boot_ns <= at) {
-            marked = mark.span.map_or(Marked::ForNone, Marked::For);
+        while let Some((mark, believed)) = marks.get(next_mark).filter(|(mark, _)| mark.boot_ns <= at) {
+            marked = match mark.span {
+                _ if !believed => Marked::No,
+                _ if mark.unheard => Marked::ForUnheard,
+                Some(span) => Marked::For(span),
+                None => Marked::ForNone,
+            };
             next_mark += 1;
         }
         while image.slices.get(next_slice).is_some_and(|slice| slice.from_ns <= at) {
@@ -121,6 +128,9 @@ pub fn steps(
         let ownership = match marked {
             Marked::For(span) => hold(span, Basis::Thread, claims),
             Marked::ForNone => image.base.clone(),
+            Marked::ForUnheard => {
+                Ownership::unknown("the agent marked a call on its thread of which its log does not tell")
+            }
             Marked::No => unmarked(image.base, thread, open, &since, creator, claims),
         };
         if steps.last().is_none_or(|last| last.ownership != ownership) {

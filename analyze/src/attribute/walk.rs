@@ -280,9 +280,11 @@ impl Walker<'_> {
         let home = candidates.first().and_then(|span| claims.process(*span)).unwrap_or(parent.key);
         let spans = claims.of_process(home);
         let later = &spans[spans.partition_point(|span| claims.span(*span).start_boot_ns <= fork.boot_ns)..];
-        for exec in &process.execs {
-            // What it was handed over with decides instead; what serves several calls hands on what it began with.
-            if !served && exec.traceparent.as_deref().and_then(|carrier| claims.named_by(carrier)).is_some() {
+        for (number, exec) in process.execs.iter().enumerate() {
+            // What it was handed over with decides instead; what was only handed on from before says nothing of this.
+            let before = self.forest.image_before(process.key, number);
+            let handed_on = served || before.is_some_and(|image| image.traceparent == exec.traceparent);
+            if !handed_on && exec.traceparent.as_deref().and_then(|carrier| claims.named_by(carrier)).is_some() {
                 break;
             }
             // A process that waited for work may execute it for a call that began since.
@@ -384,14 +386,13 @@ impl Walker<'_> {
         let key = process.key;
         let slices = threads::slices(spans, from_ns, claims);
         let image = Image { base, slices: &slices };
-        let mut by_thread: BTreeMap<i32, Vec<&ThreadMark>> = BTreeMap::new();
+        let mut by_thread: BTreeMap<i32, Vec<(&ThreadMark, bool)>> = BTreeMap::new();
         for mark in claims.marks_of(key) {
             if mark.boot_ns < from_ns || to_ns.is_some_and(|to| mark.boot_ns >= to) {
                 continue;
             }
-            if self.believed(mark, key, base, spans, claims) {
-                by_thread.entry(mark.tid).or_default().push(mark);
-            }
+            let believed = self.believed(mark, key, base, spans, claims);
+            by_thread.entry(mark.tid).or_default().push((mark, believed));
         }
         let leader = Thread { tid: key.pid, from_ns, to_ns: None, created_by: None };
         if !first {
@@ -414,7 +415,8 @@ impl Walker<'_> {
             };
             let none = Vec::new();
             let marks = by_thread.get(&thread.tid).unwrap_or(&none);
-            let marks: Vec<&ThreadMark> = marks.iter().copied().filter(|mark| mark.boot_ns >= thread.from_ns).collect();
+            let own = |(mark, _): &(&ThreadMark, bool)| mark.boot_ns >= thread.from_ns;
+            let marks: Vec<(&ThreadMark, bool)> = marks.iter().copied().filter(own).collect();
             for step in threads::steps(&image, thread, (thread.from_ns, to_ns), &marks, creator, claims) {
                 self.ledger.push(key, thread.tid, step.from_ns, step.ownership);
             }

@@ -114,8 +114,8 @@ pub struct Explanation {
     pub not_stronger: Vec<String>,
     /// What other calls gave that led to it, as one sentence.
     pub path: Option<String>,
-    /// What it gave to other calls, [`LISTED`] sentences at most.
-    pub led_to: Vec<String>,
+    /// What it gave to other calls, and took of them, [`LISTED`] sentences at most.
+    pub links: Vec<String>,
     /// Findings that cite the event.
     pub findings: Vec<Cited>,
     /// The verdict.
@@ -184,7 +184,7 @@ impl<'a> Explainer<'a> {
             decided,
             not_stronger,
             path: story.path(),
-            led_to: story.led_to(),
+            links: story.links(),
             findings: self.findings(event.event_id),
             late: ruling.is_late(event.boot_ns),
             owner: owner.map(|owner| self.named(owner)),

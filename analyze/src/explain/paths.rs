@@ -49,10 +49,10 @@ impl Story<'_> {
         Some(text)
     }
 
-    /// What other calls took of it.
-    pub fn led_to(&self) -> Vec<String> {
-        let from_here = |link: &&Link| link.from.event_id == self.event.event_id;
-        let links = self.explainer.examined.links.iter().filter(from_here).take(LISTED);
+    /// What other calls took of it, and gave to it.
+    pub fn links(&self) -> Vec<String> {
+        let here = |link: &&Link| [link.from.event_id, link.to.event_id].contains(&self.event.event_id);
+        let links = self.explainer.examined.links.iter().filter(here).take(LISTED);
         links.map(|link| format!("{}, which {}.", self.giver(link), self.taken(link))).collect()
     }
 

@@ -402,7 +402,11 @@ impl Story<'_> {
                     Some(mark) => format!(
                         "the agent's mark on the thread at {} says {}",
                         self.at(mark.boot_ns),
-                        mark.span.map_or("no call".to_owned(), |span| self.named(span))
+                        match mark.span {
+                            Some(span) => self.named(span),
+                            None if mark.unheard => "a call of which the log does not tell".to_owned(),
+                            None => "no call".to_owned(),
+                        }
                     ),
                 }
             }

@@ -14,6 +14,9 @@ use std::collections::BTreeSet;
 /// The access mode among the flags of an open: 0 reads, 1 writes, 2 does both.
 const ACCESS: u64 = 0o3;
 
+/// Flags of an open that leaves nothing of what was there: it makes the file (O_EXCL), or empties it (O_TRUNC).
+const ANEW: u64 = 0o200 | 0o1000;
+
 /// What is not stored anywhere: a device, or the kernel's own files.
 const NOWHERE: [&str; 3] = ["/dev/", "/proc/", "/sys/"];
 
@@ -40,6 +43,7 @@ pub(super) fn links(events: &LazyFrame, attribution: &Attribution, forest: &Fore
         .select([col("event_id"), col("owner")]);
     let access = || col("flags").fill_null(lit(0u64)).and(lit(ACCESS));
     let stored = || NOWHERE.iter().fold(beneath("/"), |stored, place| stored.and(beneath(place).not()));
+    let keeps = col("flags").fill_null(lit(0u64)).and(lit(ANEW)).eq(lit(0u64));
     let row = || [col("event_id"), col("boot_ns"), col("pid"), col("start_ns"), col("file")];
     let done = events.clone().filter(col("ret").fill_null(lit(0i64)).gt_eq(lit(0i64)));
     let written = when(is(Kind::Open).and(access().neq(lit(0u64)))).then(col("path")).otherwise(
@@ -57,8 +61,10 @@ pub(super) fn links(events: &LazyFrame, attribution: &Attribution, forest: &Fore
     let execs = done.clone().filter(is(Kind::Exec));
     let images = execs.clone().with_column(col("exe").alias("file")).select(row());
     let scripts = execs.with_column(col("path2").alias("file")).select(row());
-    let reads =
-        done.filter(is(Kind::Open).and(access().neq(lit(1u64)))).with_column(col("path").alias("file")).select(row());
+    let reads = done
+        .filter(is(Kind::Open).and(access().neq(lit(1u64))).and(keeps))
+        .with_column(col("path").alias("file"))
+        .select(row());
     let marked = |frame: LazyFrame, executed: bool| frame.with_column(lit(executed).alias("executed"));
     let uses = concat([marked(images, true), marked(scripts, true), marked(reads, false)], UnionArgs::default())?
         .filter(stored())

@@ -58,7 +58,7 @@ pub struct Link {
 /// What polars fails with.
 pub fn collect(events: &LazyFrame, attribution: &Attribution, forest: &Forest) -> Result<Vec<Link>> {
     let mut links = files::links(events, attribution, forest)?;
-    links.extend(processes::links(events, attribution)?);
+    links.extend(processes::links(events, attribution, forest)?);
     links.extend(processes::descriptors(events, attribution)?);
     links.extend(streams::links(attribution));
     links.sort();

@@ -141,9 +141,10 @@ pub fn text(told: &Explanation) -> String {
         section(&mut text, "Why nothing stronger decides");
         told.not_stronger.iter().for_each(|why| paragraph(&mut text, "  - ", why));
     }
-    if told.path.is_some() || !told.led_to.is_empty() {
+    if told.path.is_some() || !told.links.is_empty() {
         section(&mut text, "What went from call to call");
-        told.path.iter().chain(&told.led_to).for_each(|path| paragraph(&mut text, "  - ", path));
+        let others = told.links.iter().filter(|link| told.path.as_ref() != Some(link));
+        told.path.iter().chain(others).for_each(|path| paragraph(&mut text, "  - ", path));
     }
     section(&mut text, "Where it comes from");
     told.lineage.iter().for_each(|one| ancestor(&mut text, one));

@@ -143,6 +143,24 @@ fn it_is_weaker_than_what_the_kernel_and_the_marks_say() {
 }
 
 #[test]
+fn a_trace_context_that_was_only_handed_on_does_not_decide_instead() {
+    let run = |agents_own: bool| {
+        let mut scene = Scene::new().span("R", (100, 9_000), AGENT, 0).that(|span| span.kind = "agent".to_owned());
+        let context = Some(format!("00-{}-{}-01", "f".repeat(32), id("R")));
+        scene = scene.runs(120, AGENT, "agent");
+        scene.rows.last_mut().expect("it was just added").traceparent = context.clone().filter(|_| agents_own);
+        for (name, args) in [("A", "{'command':'touch /w/a'}"), ("B", "{'command':'touch /w/b'}")] {
+            scene = scene.span(name, (1_000, 3_000), AGENT, 0).told(args).inside("R");
+        }
+        scene = scene.fork(1_500, AGENT, AGENT, 150).runs(1_600, 150, "touch /w/a");
+        scene.rows.last_mut().expect("it was just added").traceparent = context;
+        scene
+    };
+    check(run(true), &[((150, 150, 9_000), "A argument")], &[]);
+    check(run(false), &[((150, 150, 9_000), "agent R")], &[]);
+}
+
+#[test]
 fn it_decides_where_the_clock_is_too_coarse() {
     let coarse = |span: &mut Span| (span.start_err_ns, span.end_err_ns) = (500, 500);
     let window = (1_500, 1_500);
