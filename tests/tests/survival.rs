@@ -81,6 +81,16 @@ fn nothing_but_the_last_second_is_missing(report: &Report, work: &Path, ended: u
     assert!(missing.is_empty(), "{} events older than a second are missing: {missing:?}", missing.len());
 }
 
+/// What an interrupted capture leaves beyond its manifest is its tail, and nobody's doing.
+#[track_caller]
+fn is_interrupted_and_not_changed(case: &Path, when: &str) {
+    let verified = analyze(&[OsStr::new("verify"), case.as_os_str()]);
+    let text = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert_eq!(verified.status.code(), Some(1), "{when}: {text}");
+    assert!(text.contains("The capture was interrupted; what it recorded until then agrees"), "{when}: {text}");
+    assert!(!text.contains("is not in the manifest"), "{when}: {text}");
+}
+
 #[test]
 fn killed_two_hundred_times() {
     if !ready("killing the capture") {
@@ -104,6 +114,7 @@ fn killed_two_hundred_times() {
                     let report = report(&case);
                     assert!(!report.case.clean, "after {wait} ms");
                     nothing_but_the_last_second_is_missing(&report, &work, ended);
+                    is_interrupted_and_not_changed(&case, &format!("after {wait} ms"));
                 }
             });
         }
@@ -269,5 +280,6 @@ fn a_power_cut_takes_one_second() {
         let report = report(&case);
         assert!(!report.case.clean, "after {wait} ms");
         nothing_but_the_last_second_is_missing(&report, &work, ended);
+        is_interrupted_and_not_changed(&case, &format!("after {wait} ms"));
     }
 }

@@ -34,6 +34,8 @@ pub struct Event {
     pub tid: i32,
     /// The task's name.
     pub comm: Option<String>,
+    /// The kernel's cookie of the socket, where it is on one: the same in every event on it.
+    pub socket: Option<u64>,
     /// Fields that were cut or unreadable.
     pub missing: Vec<String>,
 }
@@ -66,7 +68,7 @@ pub fn known(events: &LazyFrame) -> Result<String> {
 pub fn read(events: &LazyFrame, only: Option<u64>, origin_boot_ns: u64) -> Result<Vec<Event>> {
     let texts = ["kind", "comm", "path", "path2", "remote_addr", "local_addr", "host", "exe"];
     let origins = ["path_from", "addr_from", "path_later"];
-    let columns = ["event_id", "boot_ns", "pid", "tid", "start_ns", "ret", "last_ns", "count", "remote_port"];
+    let columns = ["event_id", "boot_ns", "pid", "tid", "start_ns", "ret", "last_ns", "count", "remote_port", "socket"];
     let more = ["local_port", "child_pid", "child_tid", "target_pid", "signal", "exit_code"];
     let mut selected: Vec<Expr> =
         texts.iter().chain(&origins).chain(&columns).chain(&more).map(|name| col(*name)).collect();
@@ -90,6 +92,7 @@ pub fn read(events: &LazyFrame, only: Option<u64>, origin_boot_ns: u64) -> Resul
     let (line, missing) = (text("line")?, text("missing")?);
     let (path_from, addr_from, later) = (text("path_from")?, text("addr_from")?, text("path_later")?);
     let (id, boot, start, last) = (u64s("event_id")?, u64s("boot_ns")?, u64s("start_ns")?, u64s("last_ns")?);
+    let socket = u64s("socket")?;
     let (pid, tid, ret, count) = (number("pid")?, number("tid")?, number("ret")?, number("count")?);
     let (remote_port, local_port) = (number("remote_port")?, number("local_port")?);
     let (child_pid, child_tid, target) = (number("child_pid")?, number("child_tid")?, number("target_pid")?);
@@ -118,6 +121,8 @@ pub fn read(events: &LazyFrame, only: Option<u64>, origin_boot_ns: u64) -> Resul
             exe.get(row).map(|exe| line.get(row).map_or(exe.to_owned(), |line| format!("{exe} ({line})"))),
             (!paths.is_empty()).then(|| paths.join(" and ")),
             peer(&remote, &remote_port, row).or_else(|| peer(&local, &local_port, row)),
+            // Whom somebody was let in by tells as much as who it was.
+            peer(&local, &local_port, row).filter(|_| kind.get(row) == Some("accept")).map(|own| format!("at {own}")),
             host.get(row).map(|host| format!("name {host}")),
             child_pid.get(row).map(|child| {
                 let thread = child_tid.get(row).filter(|_| Some(child) == pid.get(row));
@@ -145,6 +150,7 @@ pub fn read(events: &LazyFrame, only: Option<u64>, origin_boot_ns: u64) -> Resul
             start_ns: start.get(row)?,
             tid: i32_of(&tid, row),
             comm: comm.get(row).map(str::to_owned),
+            socket: socket.get(row),
             missing: missing.get(row).unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
         })
     };

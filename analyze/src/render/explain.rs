@@ -75,6 +75,9 @@ fn event(text: &mut String, told: &Explanation) {
     paragraph(text, "  when      ", &when);
     let name = event.comm.as_ref().map(|comm| format!(" ({comm})")).unwrap_or_default();
     paragraph(text, "  who       ", &format!("process {}, thread {}{name}", event.pid, event.tid));
+    if let Some(socket) = event.socket {
+        paragraph(text, "  socket    ", &format!("{socket}, the same in every event on it"));
+    }
     if !event.missing.is_empty() {
         paragraph(text, "  missing   ", &event.missing.join(", "));
     }
