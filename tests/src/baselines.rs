@@ -88,6 +88,8 @@ pub struct Row {
     pub classes: BTreeMap<String, Class>,
     /// Events that a call caused.
     pub of_calls: u64,
+    /// Those that none did.
+    pub of_none: u64,
 }
 
 /// How one class of verdicts fared.
@@ -117,6 +119,7 @@ impl Row {
             bases: BTreeMap::new(),
             classes: BTreeMap::new(),
             of_calls: 0,
+            of_none: 0,
         };
         for event in &known.events {
             let paths = [&event.exe, &event.path, &event.path2];
@@ -124,8 +127,10 @@ impl Row {
                 continue;
             };
             let count = u64::from(event.count.unwrap_or(1).max(1));
-            if truth.tool != NONE && !truth.unknowable() {
-                row.of_calls += count;
+            match truth.tool {
+                _ if truth.unknowable() => {}
+                NONE => row.of_none += count,
+                _ => row.of_calls += count,
             }
             if let Some(ruling) = known.verdicts.get(&event.event_id) {
                 let class = row.classes.entry(ruling.verdict.clone()).or_default();

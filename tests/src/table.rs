@@ -54,12 +54,13 @@ fn classes(text: &mut String, rows: &[&Row]) {
     }
     let all: u64 = rows.iter().map(|row| row.tally(Rival::Argus).all()).sum();
     let of_calls: u64 = rows.iter().map(|row| row.of_calls).sum();
+    let of_none: u64 = rows.iter().map(|row| row.of_none).sum();
     text.push_str("| verdict | events | precision | recall | abstention |\n|---|--:|--:|--:|--:|\n");
     for name in CLASSES {
         let class = sums.get(name).copied().unwrap_or_default();
         let (recall, abstention) = match name {
             "attributed" => (percent(class.true_of, of_calls), "-".to_owned()),
-            "runtime" => (percent(class.true_of, all - of_calls), "-".to_owned()),
+            "runtime" => (percent(class.true_of, of_none), "-".to_owned()),
             _ => ("-".to_owned(), percent(class.events, all)),
         };
         let precision = if name == "unknown" { "-".to_owned() } else { percent(class.true_of, class.events) };

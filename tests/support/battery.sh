@@ -15,6 +15,9 @@ find_privilege || {
 }
 # shellcheck disable=SC2086 # lists of words
 cargo build --release --locked $ANALYZE
+# Ten thousand made-up runs and broken records.
+# shellcheck disable=SC2086
+cargo test --release --locked $ANALYZE -- --ignored ten_thousand
 # shellcheck disable=SC2086
 cargo build --release --locked $CAPTURE
 cargo test --release --locked -p argus-tests --test attribution -- --ignored --nocapture
