@@ -317,6 +317,11 @@ int BPF_PROG(on_tcp_state, struct sock *sk, int from, int to)
 		}
 		return 0;
 	}
+	if (from == TCP_SYN_RECV && to == TCP_ESTABLISHED) {
+		/* No call made this socket, so that it has no number yet that its events could share. */
+		bpf_get_socket_cookie(sk);
+		return 0;
+	}
 	if (to != TCP_CLOSE)
 		return 0;
 	__u64 key = (__u64)sk;

@@ -13,9 +13,11 @@
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 #define SOCK_DONE (1ul << 1)
+#define TCP_ESTABLISHED 1
+#define TCP_SYN_SENT 2
+#define TCP_SYN_RECV 3
 #define TCP_CLOSE 7
 #define PROTOCOL_TCP 6
-#define TCP_SYN_SENT 2
 
 static __always_inline struct sock *sock_of(struct file *file)
 {

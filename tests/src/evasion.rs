@@ -376,6 +376,11 @@ fn families(seen: &Seen) {
         let stream = |object: &str| {
             let effect = seen.effect(Facet::Connect, object, Some("tcp"));
             assert_eq!((effect.bytes_out, effect.bytes_in), (Some(5), Some(3)), "{kind}: {effect:#?}");
+            // Both ends are told apart, and what each did is told to be of one socket.
+            let at = |event: &Event| event.local_port == Some(*port);
+            let accepted = seen.of_kind(Kind::Accept).find(|event| at(event)).and_then(|event| event.socket);
+            assert!(accepted.is_some(), "{kind}: what was accepted has no number");
+            seen.event(Kind::Close, |event| event.socket == accepted && event.bytes_in == Some(5));
         };
         match *kind {
             "tcp" | "mapped" => stream(&format!("127.0.0.1:{port}")),

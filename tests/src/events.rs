@@ -63,6 +63,8 @@ impl Rows {
             mode: self.number::<UInt32Type>("mode", row),
             family: self.text("family", row),
             proto: self.text("proto", row),
+            local_port: self.number::<UInt16Type>("local_port", row),
+            socket: self.number::<UInt64Type>("socket", row),
             remote_addr: self.text("remote_addr", row),
             remote_port: self.number::<UInt16Type>("remote_port", row),
             addr_from: self.origin("addr_from", row),
@@ -149,6 +151,14 @@ pub fn rewrite(case: &Path, keep: impl Fn(u64) -> bool) {
         }
         writer.close().expect("it can be written");
     }
+}
+
+/// How many rows a table of a case has.
+///
+/// # Panics
+/// If it cannot be read.
+pub fn rows_of(case: &Path, table: &str) -> u64 {
+    rows(std::iter::once(case.join(table))).iter().map(|rows| rows.0.num_rows() as u64).sum()
 }
 
 /// Every span of a case: what it is, when it was open, and who said so.

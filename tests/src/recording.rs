@@ -1,15 +1,17 @@
 //! How the battery's cases are recorded: as real programs, under a real capture.
 
 use crate::battery::{Agent, Case, How, NONE, Score, score};
-use crate::events::rewrite;
+use crate::events::{rewrite, rows_of};
 use crate::truth::UNKNOWN;
 use crate::{
     Scratch, all_effects, as_root, can_capture, capture, evasion, files_beneath, on_path, one_at_a_time, program,
     report, run, shown, skip, workspace,
 };
 use argus_schemas::events::Kind;
+use argus_schemas::manifest::{Loss, Manifest, chain, sha256_of};
 use argus_schemas::report::Report;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -227,18 +229,31 @@ fn lose_forks_of(folder: &Path, program: &str) -> u64 {
     assert!(!lost.is_empty(), "nothing executed {program}");
     rewrite(folder, |event| lost.iter().all(|lost| lost.event_id != event));
     let path = folder.join("manifest.json");
-    let manifest = std::fs::read_to_string(&path).expect("it can be read");
-    let mut manifest: serde_json::Value = serde_json::from_str(&manifest).expect("it is JSON");
-    let losses = manifest["losses"].as_array_mut().expect("a list");
+    let text = std::fs::read(&path).expect("it can be read");
+    let mut manifest: Manifest = serde_json::from_slice(&text).expect("it is a manifest");
     for event in &lost {
         let cpu = || events.iter().filter(|other| other.cpu == event.cpu && other.event_id != event.event_id);
         let before = cpu().filter(|other| other.boot_ns <= event.boot_ns).map(|other| other.boot_ns).max();
         let after = cpu().filter(|other| other.boot_ns >= event.boot_ns).map(|other| other.boot_ns).min();
-        losses.push(serde_json::json!({
-            "cause": "sequence_gap", "count": 1, "cpu": event.cpu, "kinds": [],
-            "from_boot_ns": before.unwrap_or(event.boot_ns), "to_boot_ns": after.unwrap_or(event.boot_ns),
-        }));
+        manifest.losses.push(Loss {
+            cause: "sequence_gap".to_owned(),
+            count: 1,
+            cpu: Some(event.cpu),
+            kinds: Vec::new(),
+            from_boot_ns: before.unwrap_or(event.boot_ns),
+            to_boot_ns: after.unwrap_or(event.boot_ns),
+        });
     }
-    std::fs::write(path, manifest.to_string()).expect("it can be written");
+    let mut before = String::new();
+    for file in &mut manifest.files {
+        let content = File::open(folder.join(&file.path)).expect("it is there");
+        (file.sha256, file.bytes) = sha256_of(content).expect("it can be read");
+        file.rows =
+            file.rows.map(|rows| if file.path.starts_with("events/") { rows_of(folder, &file.path) } else { rows });
+        file.chain = chain(&before, &file.path, &file.sha256);
+        before.clone_from(&file.chain);
+    }
+    let text = serde_json::to_string(&manifest).expect("it can be told");
+    std::fs::write(path, text).expect("it can be written");
     lost.len() as u64
 }

@@ -232,7 +232,7 @@ fn case_29_events_lost_in_the_middle_of_a_tree() {
             recorded.score
         );
         let gap = analyze(&["verify".as_ref(), recorded.folder.as_os_str()]);
-        assert_eq!(gap.status.code(), Some(1), "{name}: {}", shown(&gap));
+        assert!(shown(&gap).contains("events are absent, as the manifest says"), "{name}: {}", shown(&gap));
     }
 }
 

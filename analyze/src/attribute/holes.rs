@@ -1,7 +1,7 @@
 //! Holes in the record of hand-offs: where events that would tell of one were lost, nobody knows what a process that lived
 //! then had been handed, nor by which call. What went through a pipe or socket is recorded when that use of it ends, so the
 //! hand-off itself may have been long before the hole: whose the process's work is, is unknown from the moment on when
-//! another call could have fed it.
+//! another call could have fed it, and its own had returned.
 
 use super::claims::Claims;
 use super::ends;
@@ -53,7 +53,10 @@ impl Holes {
             .filter(|span| !claims.is_agent_run(*span) && !related(*span))
             .map(|span| claims.window(span).from_ns)
             .min()?;
-        let earliest = first.max(born);
+        // While a call that it is of is open, what it does is that call's: what serves others does so when its own has
+        // returned. Of what the agent started for itself, nothing tells whom it serves.
+        let over = own.iter().map(|span| claims.late_after(*span).unwrap_or(u64::MAX)).max().unwrap_or(0);
+        let earliest = first.max(born).max(over);
         let (_, from) = self.0.get(self.0.partition_point(|(to, _)| *to < earliest))?;
         (*from <= ended).then_some(earliest)
     }
