@@ -248,7 +248,7 @@ fn a_signature_shows_who_recorded_and_that_nothing_was_changed() {
     assert!(signature(&case, Some(&own_public)).starts_with("ok"));
     assert!(signature(&case, None).starts_with("ok"));
     assert!(signature(&case, Some(&other_public)).starts_with("FAIL"));
-    assert!(signature(&unsigned, None).contains("not signed"));
+    assert!(signature(&unsigned, None).contains("nobody signed the case"));
     assert!(signature(&unsigned, Some(&own_public)).starts_with("FAIL"));
     // Whoever has no Argus can check it too.
     let manifest = fs::File::open(case.join("manifest.json")).expect("it is there");
