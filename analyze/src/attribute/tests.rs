@@ -493,6 +493,18 @@ fn spans_that_fit_no_process_are_told_and_own_nothing() {
     check(scene, &[((AGENT, AGENT, 1_500), "B window")], &rules);
 }
 
+/// Runs something for every seed, on all processors. Not on rayon's threads: one that waits there for a query takes up the next
+/// seed meanwhile, and so on until its stack is full.
+fn for_each_seed(seeds: std::ops::Range<u64>, run: impl Fn(u64) + Sync) {
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    std::thread::scope(|scope| {
+        for first in 0..threads {
+            let (seeds, run) = (seeds.clone(), &run);
+            scope.spawn(move || seeds.filter(|seed| seed % threads == first).for_each(run));
+        }
+    });
+}
+
 /// A small generator of random numbers: the same seed gives the same run everywhere.
 struct Random(u64);
 

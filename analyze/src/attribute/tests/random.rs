@@ -210,13 +210,13 @@ fn oracle(
 
 #[test]
 fn the_join_equals_the_naive_oracle() {
-    (0..60).into_par_iter().for_each(equals_the_oracle);
+    for_each_seed(0..60, equals_the_oracle);
 }
 
 #[test]
 #[ignore = "it takes minutes; `make battery` runs it"]
 fn the_join_equals_the_naive_oracle_ten_thousand_times() {
-    ALL.into_par_iter().for_each(equals_the_oracle);
+    for_each_seed(ALL, equals_the_oracle);
 }
 
 fn equals_the_oracle(seed: u64) {
