@@ -45,7 +45,8 @@ const CLOCK_PERIOD_NS: u64 = 60_000_000_000;
 /// fold may exceed.
 const SWEEP: Duration = Duration::from_millis(500);
 
-/// The ring between kernel and this program: 3 million opens in a row at full speed fit through it without a loss.
+/// The ring between kernel and this program. Of 3 million opens in a row at 500,000 a second, 1.5 % do not fit through it;
+/// at 330,000 a second, 0.2 % of ten million.
 pub const RING_BYTES: u32 = 64 << 20;
 
 /// The last signal that asked this program to end.
