@@ -25,14 +25,8 @@ pub(super) fn is_metadata(object: &str) -> bool {
 /// The rule that an effect breaks, and how gravely. `None`: nothing to report. Of two names, of which the kernel took one,
 /// the graver counts.
 pub(super) fn gravity(effect: &Effect) -> Option<(&'static str, Severity)> {
-    let other = other_name(effect).and_then(|other| gravity_by_name(&other));
+    let other = names::other_name(effect).and_then(|other| gravity_by_name(&other));
     gravity_by_name(effect).into_iter().chain(other).max_by_key(|(_, severity)| *severity)
-}
-
-/// The effect as it would be by the name that the program put in the place of the first.
-pub(super) fn other_name(effect: &Effect) -> Option<Effect> {
-    let object = effect.changed_to.clone()?;
-    Some(Effect { object, changed_to: None, ..effect.clone() })
 }
 
 fn gravity_by_name(effect: &Effect) -> Option<(&'static str, Severity)> {

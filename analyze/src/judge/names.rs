@@ -4,6 +4,12 @@ use super::fold;
 use super::{Judged, act};
 use argus_schemas::report::{Effect, Finding, Severity, Unowned};
 
+/// The effect as it would be by the name that the program put in the place of the first.
+pub(super) fn other_name(effect: &Effect) -> Option<Effect> {
+    let object = effect.changed_to.clone()?;
+    Some(Effect { object, changed_to: None, ..effect.clone() })
+}
+
 /// What is to be said where the program's memory is all that names an object.
 pub(super) fn from_memory(effects: &[&Effect]) -> Option<String> {
     let some = effects.iter().any(|effect| !effect.from_kernel);

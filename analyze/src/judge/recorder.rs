@@ -1,6 +1,5 @@
 //! Who reached for the recorder, for what it wrote, or for the kernel's handles on it.
 
-use super::findings::other_name;
 use super::fold::LISTED;
 use super::{Judged, names};
 use argus_schemas::manifest::Manifest;
@@ -13,7 +12,7 @@ const CONTROLS: [&str; 8] =
 
 /// Whether an effect reaches for the recorder or for what it writes.
 fn reaches_for_the_record(effect: &Effect, manifest: &Manifest) -> bool {
-    if other_name(effect).is_some_and(|other| reaches_for_the_record(&other, manifest)) {
+    if names::other_name(effect).is_some_and(|other| reaches_for_the_record(&other, manifest)) {
         return true;
     }
     match effect.facet {
