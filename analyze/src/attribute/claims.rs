@@ -311,8 +311,8 @@ impl<'a> Claims<'a> {
                 "unfollowed-author",
                 Severity::High,
                 count(
-                    "A call was reported over OTLP by a process that was not followed, and is not believed",
-                    "# calls were reported over OTLP by processes that were not followed, and are not believed",
+                    "A call came over OTLP by a connection that the record gives to no followed process, and is not believed",
+                    "# calls came over OTLP by connections that the record gives to no followed process, and are not believed",
                 ),
                 origin,
             ),
