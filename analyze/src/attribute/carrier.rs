@@ -11,8 +11,8 @@ pub struct Before<'a> {
     pub ownership: &'a Ownership,
     /// What that rested on in the thread that forked it.
     pub source: Option<Basis>,
-    /// The process that forked it.
-    pub forker: Option<ProcessKey>,
+    /// The process whose program it ran until then: its own, or that of whoever forked it.
+    pub program_of: Option<ProcessKey>,
 }
 
 /// Why a carrier was not believed.
@@ -31,17 +31,15 @@ pub fn weigh(before: &Before, named: usize, boot_ns: u64, claims: &Claims) -> Re
     };
     let open = claims.open_at(named, boot_ns);
     // The agent's own process hands out its spans.
-    let from_agent = before.forker.is_some() && before.forker == claims.process(named);
+    let from_agent = before.program_of.is_some() && before.program_of == claims.process(named);
     let if_open = || if open { Ok(accepted()) } else { Err(Refusal::NotOpen) };
     match &before.ownership.holder {
         Holder::Span(owner) if *owner == named => Ok(accepted()),
         // A variable that an enclosing span left in the environment says less than the lineage.
         Holder::Span(owner) if claims.encloses(named, *owner) => Ok(before.ownership.clone()),
         Holder::Span(owner) if claims.encloses(*owner, named) => if_open(),
-        // It was given to a span by its window or arguments alone, and the agent knows better.
-        Holder::Span(_) if from_agent && open && matches!(before.source, Some(Basis::Window | Basis::Argument)) => {
-            Ok(accepted())
-        }
+        // Where nothing on the thread itself says whom it works for, the agent knows better.
+        Holder::Span(_) if from_agent && open && before.source != Some(Basis::Thread) => Ok(accepted()),
         Holder::Span(_) => Err(Refusal::Unrelated),
         Holder::Several(_) | Holder::Doubtful(..) if from_agent => if_open(),
         // It may be the other candidate that names this one: no more is known than before.

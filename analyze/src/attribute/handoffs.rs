@@ -162,12 +162,13 @@ impl Feeds {
             let answers = |sent: &&End| of_agent && forest.descends(sent.process, received.process);
             for sent in ends.sent_to(received).filter(|sent| !answers(sent)) {
                 for step in ledger.overlapping(sent.process, sent.tid, sent.first_ns, sent.last_ns) {
-                    // The reader may go on before the writer's call has returned: only what the writer was, at the
-                    // earliest, bounds the instant from below.
-                    if step.from_ns > received.last_ns {
+                    // The reader may go on before the writer's call has returned: only that the writer was there, and for
+                    // whom, bounds the instant from below.
+                    let sent_ns = step.from_ns.max(sent.process.start_ns);
+                    if sent_ns > received.last_ns {
                         continue;
                     }
-                    let from_ns = step.from_ns.max(received.first_ns).max(born);
+                    let from_ns = sent_ns.max(received.first_ns).max(born);
                     let feed = Feed { from_ns, sent: sent.event_id, received: received.event_id, through: None };
                     let spans = step.ownership.spans();
                     if spans.is_empty() {
@@ -179,7 +180,8 @@ impl Feeds {
                     }
                     let counts = |span: &&usize| {
                         let window = claims.window(**span);
-                        if own.iter().all(|step| step.ownership.holder == Holder::Span(**span)) {
+                        let alone = own.iter().all(|step| step.ownership.holder == Holder::Span(**span));
+                        if alone || window.from_ns > received.last_ns {
                             return false;
                         }
                         if received.answer { window.from_ns > born } else { window.to_ns.is_none_or(|to| to >= born) }

@@ -480,6 +480,39 @@ fn a_pools_thread_may_serve_any_call_of_its_life() {
         ((AGENT, 11, 4_500), "A|B"),
     ];
     check(scene, &expected, &[]);
+
+    // It goes on beside a call of which nobody knows the thread; while that is the only call, its own threads are its.
+    let without_threads = Scene::new()
+        .span("A", (1_000, 2_000), AGENT, 0)
+        .thread(1_500, AGENT, AGENT, 11)
+        .span("B", (3_000, 4_000), AGENT, 0)
+        .thread(3_200, AGENT, AGENT, 12);
+    let expected = [
+        ((AGENT, 11, 1_600), "A lineage"),
+        ((AGENT, 11, 3_500), "A|B"),
+        ((AGENT, AGENT, 3_500), "B window"),
+        ((AGENT, 12, 3_500), "B lineage"),
+        ((AGENT, 11, 4_500), "A|B"),
+    ];
+    check(without_threads, &expected, &[]);
+
+    // What one of two calls created may serve a third; what a call created before it made another one may be of both.
+    let several = Scene::new()
+        .span("A", (1_000, 2_000), AGENT, 0)
+        .span("B", (1_000, 2_000), AGENT, 0)
+        .thread(1_500, AGENT, AGENT, 11)
+        .span("C", (3_000, 4_000), AGENT, 0);
+    check(several, &[((AGENT, 11, 1_600), "A|B"), ((AGENT, 11, 3_500), "A|B|C")], &[]);
+    let nested = Scene::new()
+        .span("O", (500, 5_000), AGENT, AGENT)
+        .span("A", (1_000, 4_000), AGENT, AGENT)
+        .inside("O")
+        .thread(1_500, AGENT, AGENT, 11)
+        .span("B", (2_000, 3_000), AGENT, AGENT)
+        .inside("A");
+    let expected =
+        [((AGENT, 11, 1_600), "A lineage"), ((AGENT, 11, 2_500), "A|B"), ((AGENT, AGENT, 2_500), "B window")];
+    check(nested, &expected, &[]);
 }
 
 #[test]

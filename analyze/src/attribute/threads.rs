@@ -159,6 +159,18 @@ fn unmarked(
     creator: Creator,
     claims: &Claims,
 ) -> Ownership {
+    let on_it = |span: &usize| claims.tid(*span) == Some(thread.tid);
+    if !open.keys().any(on_it) {
+        match creator {
+            Creator::Lost => return Ownership::unknown("the record of its thread's creation was lost"),
+            Creator::Thread(created) => {
+                if let Some(ownership) = of_creator(created, since, claims) {
+                    return ownership;
+                }
+            }
+            Creator::Process => {}
+        }
+    }
     let here = |span: &usize| claims.tid(*span).is_none_or(|tid| tid == thread.tid);
     let mut candidates = innermost(open.keys().copied().filter(here).collect(), claims);
     // A run of an agent owns what no call does, as the runtime does without one: beside a call it is no candidate.
@@ -182,20 +194,6 @@ fn unmarked(
     if !candidates.is_empty() {
         return Ownership::of_candidates(candidates, Basis::Window);
     }
-    match creator {
-        Creator::Lost => return Ownership::unknown("the record of its thread's creation was lost"),
-        Creator::Thread(created) => match &created.holder {
-            // A thread that a call created may be a pool's, and then serve every call that was open during its life.
-            Holder::Span(owner) => {
-                let mut candidates = since.clone();
-                candidates.insert(*owner);
-                return Ownership::of_candidates(innermost(candidates, claims), Basis::Lineage);
-            }
-            Holder::Several(_) | Holder::Unknown(_) | Holder::Doubtful(..) => return created.inherited(),
-            Holder::Agent(_) => {}
-        },
-        Creator::Process => {}
-    }
     let calls = innermost(open.keys().copied().filter(|span| !claims.is_agent_run(*span)).collect(), claims);
     match (calls.len(), calls.first()) {
         (0, _) => base.clone(),
@@ -205,5 +203,22 @@ fn unmarked(
             Ownership::doubtful(*only, reason)
         }
         _ => Ownership::of_candidates(calls, Basis::Window),
+    }
+}
+
+/// Whose a thread is that a call may have created. It goes on with that call's work, or it is a pool's and serves every
+/// call that was open during its life. `None`: no call created it.
+fn of_creator(created: &Ownership, since: &BTreeSet<usize>, claims: &Claims) -> Option<Ownership> {
+    // What encloses the call that created it is that call's frame; what that call encloses may be served like any other.
+    let frames: BTreeSet<usize> = created.spans().iter().flat_map(|owner| claims.enclosing(*owner)).collect();
+    let candidates = || since.difference(&frames).chain(created.spans()).copied().collect::<BTreeSet<usize>>();
+    match &created.holder {
+        Holder::Span(_) | Holder::Several(_) => Some(Ownership::of_candidates(candidates(), Basis::Lineage)),
+        Holder::Doubtful(_, reason) => {
+            let holder = Holder::Doubtful(candidates().into_iter().collect(), reason.clone());
+            Some(Ownership { holder, basis: None })
+        }
+        Holder::Unknown(_) => Some(created.inherited()),
+        Holder::Agent(_) => None,
     }
 }

@@ -143,7 +143,8 @@ fn owner(ownership: &Ownership) -> Option<usize> {
 struct State {
     ownership: Ownership,
     source: Option<Basis>,
-    forker: Option<ProcessKey>,
+    /// Whose program it runs: its own, or that of the process that forked it.
+    program_of: Option<ProcessKey>,
 }
 
 impl Walker<'_> {
@@ -161,11 +162,8 @@ impl Walker<'_> {
             if let Some(exec) = number.checked_sub(1).and_then(|index| process.execs.get(index)) {
                 from_ns = exec.boot_ns;
                 if separate {
-                    state = State {
-                        ownership: self.survivor(process, from_ns, &state.ownership, claims),
-                        source: Some(Basis::Thread),
-                        forker: Some(key),
-                    };
+                    let ownership = self.survivor(process, from_ns, &state.ownership, claims);
+                    state = State { ownership, source: Some(Basis::Thread), program_of: Some(key) };
                 }
                 let before = self.forest.image_before(key, number - 1);
                 if exec.capture_named == Some(false) && before.is_some_and(|image| image.capture_named == Some(true)) {
@@ -173,6 +171,7 @@ impl Walker<'_> {
                 }
                 let inherited = before.is_some_and(|image| image.traceparent == exec.traceparent);
                 self.carry(key, &mut state, (exec, inherited), claims);
+                state.program_of = Some(key);
             }
             let to_ns = process.execs.get(number).map(|exec| exec.boot_ns);
             if !separate {
@@ -196,7 +195,7 @@ impl Walker<'_> {
     /// What a process is when it is forked.
     fn birth(&mut self, process: &Process, claims: &Claims) -> State {
         if process.origin == Origin::Root {
-            return State { ownership: Ownership::agent(None), source: None, forker: None };
+            return State { ownership: Ownership::agent(None), source: None, program_of: None };
         }
         if process.origin == Origin::Existing {
             // The first of its line is an agent if it says which calls it makes. Of any other it is not known for which call
@@ -208,28 +207,24 @@ impl Walker<'_> {
             }
             let unknown = Ownership::unknown("its process began before the capture followed it");
             let ownership = if speaks { Ownership::agent(None) } else { unknown };
-            return State { ownership, source: None, forker: None };
+            return State { ownership, source: None, program_of: None };
         }
         let Some((parent, fork)) = self.forest.forked_by(process.key) else {
             let ownership = Ownership::unknown("the record of its process's creation was lost");
-            return State { ownership, source: None, forker: None };
+            return State { ownership, source: None, program_of: None };
         };
         match self.ledger.at(parent.key, fork.tid, fork.boot_ns) {
             Some(ownership) => {
-                let (ownership, basis) = (ownership.inherited(), ownership.basis);
-                match self.settle(process, (parent, fork), &ownership, claims) {
-                    Some(span) => State {
-                        ownership: Ownership::span(span, Basis::Argument),
-                        source: Some(Basis::Argument),
-                        forker: Some(parent.key),
-                    },
-                    None => State { ownership, source: basis, forker: Some(parent.key) },
-                }
+                let (inherited, basis) = (ownership.inherited(), ownership.basis);
+                let settled = self.settle(process, (parent, fork), &inherited, claims);
+                let source = if settled.is_some() { Some(Basis::Argument) } else { basis };
+                let ownership = settled.map_or(inherited, |span| Ownership::span(span, Basis::Argument));
+                State { ownership, source, program_of: Some(parent.key) }
             }
             None => State {
                 ownership: Ownership::unknown("the thread that forked its process is not in the record"),
                 source: None,
-                forker: Some(parent.key),
+                program_of: Some(parent.key),
             },
         }
     }
@@ -241,7 +236,7 @@ impl Walker<'_> {
         let state = |span, basis| State {
             ownership: Ownership::span(span, basis),
             source: Some(basis),
-            forker: Some(parent.key),
+            program_of: Some(parent.key),
         };
         let held = self.ledger.at(parent.key, fork.tid, fork.boot_ns).filter(|_| !self.ledger.is_separate(parent.key));
         if let Some(Ownership { holder: Holder::Span(span), .. }) = held {
@@ -335,7 +330,7 @@ impl Walker<'_> {
             // What tells of a span's end has its context, and is no part of it any more.
             return;
         }
-        let before = Before { ownership: &state.ownership, source: state.source, forker: state.forker };
+        let before = Before { ownership: &state.ownership, source: state.source, program_of: state.program_of };
         match carrier::weigh(&before, named, exec.boot_ns, claims) {
             Ok(ownership) => state.ownership = ownership,
             // Whoever set the variable has been asked.

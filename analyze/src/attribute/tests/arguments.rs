@@ -133,13 +133,13 @@ fn it_is_weaker_than_what_the_kernel_and_the_marks_say() {
     carried.rows.last_mut().expect("an exec").traceparent = Some(format!("00-{}-{}-01", "f".repeat(32), id("B")));
     check(carried, &[((150, 150, 1_550), "A|B"), ((150, 150, 1_600), "B carrier")], &[]);
 
-    // The name decides first, and what the agent hands to the next program decides again.
+    // The name decides first; what that program then hands to the next one is its own word, and no more the agent's.
     let after = Scene::two(one, other).fork(1_500, AGENT, AGENT, 150).runs(1_600, 150, "touch /w/a").exec(
         1_700,
         150,
         Some("B"),
     );
-    check(after, &[((150, 150, 1_650), "A argument"), ((150, 150, 1_700), "B carrier")], &[]);
+    check(after, &[((150, 150, 1_650), "A argument"), ((150, 150, 1_700), "A argument")], &["carrier-contradiction"]);
 }
 
 #[test]

@@ -87,6 +87,10 @@ fn what_is_fed_by_another_call_is_no_more_the_starters_alone() {
     }
     let read_before = one_after_the_other().pipe(7, (AGENT, (3_100, 3_100)), (110, (1_200, 1_500)));
     check(read_before, &[((110, 110, 3_500), "T1 lineage")], &[]);
+    // By a process that did not live yet, through what cannot be told from what was read before.
+    let unborn =
+        one_after_the_other().fork(3_050, AGENT, AGENT, 305).pipe(7, (305, (3_100, 3_100)), (110, (1_200, 1_500)));
+    check(unborn, &[((110, 110, 1_300), "T1 lineage"), ((110, 110, 3_500), "T1 lineage")], &[]);
     let another = one_after_the_other().pipe(7, (AGENT, (3_100, 3_100)), (AGENT, (3_100, 3_100))).pipe(
         8,
         (110, (3_100, 3_100)),
