@@ -279,6 +279,7 @@ pub(crate) mod tests {
             otlp_address: None,
             recorder_pid: None,
             recorder_cgroup: None,
+            recorder_program: None,
             case_path: None,
             root: None,
             clock_pairs: Vec::new(),

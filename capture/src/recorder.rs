@@ -17,7 +17,7 @@ use crate::tables::Table;
 use argus_bpf::{Probes, Record, decode};
 use argus_schemas::case::{CaseLayout, FORMAT_VERSION};
 use argus_schemas::events::{Event, Kind};
-use argus_schemas::manifest::{End, Host, Loss, Manifest, ProcessKey, SpanLineCounts};
+use argus_schemas::manifest::{End, Host, Loss, Manifest, ProcessKey, Program, SpanLineCounts};
 use argus_schemas::signature::Signer;
 use argus_schemas::span_log::Assembled;
 use caps::Capability;
@@ -25,6 +25,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ExitStatus};
@@ -280,6 +281,13 @@ fn control_group() -> Option<String> {
     Some(format!("{root}{}", group.trim_end_matches('/')))
 }
 
+/// The file of this program.
+fn own_program() -> Option<Program> {
+    let path = std::env::current_exe().ok()?;
+    let file = path.metadata().ok()?;
+    Some(Program { path: path.to_str()?.to_owned(), dev: file.dev(), inode: file.ino() })
+}
+
 /// Makes the case and opens the span socket.
 pub fn begin(asked: &Asked<'_>, identity: &Identity, probes: &Probes) -> Result<(CaseFolder, Receiver)> {
     let signer = asked.key.map(signer).transpose()?;
@@ -294,6 +302,7 @@ pub fn begin(asked: &Asked<'_>, identity: &Identity, probes: &Probes) -> Result<
         otlp_address: None,
         recorder_pid: i32::try_from(std::process::id()).ok(),
         recorder_cgroup: control_group(),
+        recorder_program: own_program(),
         case_path: std::path::absolute(asked.output).ok().map(|path| path.to_string_lossy().into_owned()),
         root: None,
         clock_pairs: vec![clock::pair()],

@@ -31,6 +31,9 @@ pub struct Manifest {
     /// The folder of the control group that the capture itself ran in, absolute: whoever froze or starved it is named.
     #[serde(default)]
     pub recorder_cgroup: Option<String>,
+    /// The capture's own program, which agents run as their hook: that is no act of the call beside which they do.
+    #[serde(default)]
+    pub recorder_program: Option<Program>,
     /// Where the case was written, absolute: whoever touched it there is named.
     #[serde(default)]
     pub case_path: Option<String>,
@@ -81,6 +84,17 @@ pub struct Host {
     pub machine: String,
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
+}
+
+/// A program's file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// Absolute, through no link.
+    pub path: String,
+    /// Its file system.
+    pub dev: u64,
+    /// Its inode.
+    pub inode: u64,
 }
 
 /// A process for good: pids are reused, the pair is not.

@@ -215,6 +215,11 @@ impl Walker<'_> {
         };
         match self.ledger.at(parent.key, fork.tid, fork.boot_ns) {
             Some(ownership) => {
+                // An agent runs its hooks beside its calls, for none of those whose windows they fall into.
+                let by_window = matches!(ownership.basis, None | Some(Basis::Window));
+                if by_window && self.ledger.is_separate(parent.key) && self.forest.is_hook(process) {
+                    return State { ownership: Ownership::agent(None), source: None, program_of: None };
+                }
                 let (inherited, basis) = (ownership.inherited(), ownership.basis);
                 let settled = self.settle(process, (parent, fork), &inherited, claims);
                 let source = if settled.is_some() { Some(Basis::Argument) } else { basis };

@@ -1,9 +1,11 @@
 //! The process forest: who forked whom, when, from which thread; what each process executed, and when it ended.
 
 use crate::error::Result;
+use crate::told::{command, parts};
 use argus_schemas::events::Kind;
-use argus_schemas::manifest::{Manifest, ProcessKey};
+use argus_schemas::manifest::{Manifest, ProcessKey, Program};
 use argus_schemas::report::{Finding, Severity};
+use argus_schemas::span_log::is_shell;
 use petgraph::graph::{DiGraph, NodeIndex};
 use polars::prelude::*;
 use std::collections::BTreeMap;
@@ -43,6 +45,8 @@ pub struct Exec {
     pub event_id: u64,
     /// The image.
     pub exe: Option<String>,
+    /// The image's file system and inode.
+    pub file: Option<(u64, u64)>,
     /// Its arguments.
     pub argv: Vec<String>,
     /// The working directory that it began in.
@@ -106,6 +110,7 @@ pub struct Fork {
 pub struct Forest {
     graph: DiGraph<Process, Fork>,
     by_key: BTreeMap<ProcessKey, NodeIndex>,
+    recorder_program: Option<Program>,
 }
 
 impl Forest {
@@ -146,6 +151,18 @@ impl Forest {
     pub fn image_at(&self, key: ProcessKey, boot_ns: u64) -> Option<&Exec> {
         let process = self.get(key)?;
         self.image_before(key, process.execs.partition_point(|exec| exec.boot_ns <= boot_ns))
+    }
+
+    /// Whether a process ran nothing but the capture's own program as an agent's hook, or a shell that was told just that.
+    pub fn is_hook(&self, process: &Process) -> bool {
+        let Some(program) = &self.recorder_program else { return false };
+        let hook = |words: &[String]| words.len() == 2 && words[1] == "hook";
+        let it = |exec: &Exec| exec.file == Some((program.dev, program.inode)) && hook(&exec.argv);
+        let told = |text: &String| parts(text).first() == Some(&program.path) && hook(&parts(text));
+        let shell = |exec: &Exec| {
+            exec.exe.as_deref().is_some_and(is_shell) && command::scripts(&exec.argv).first().is_some_and(told)
+        };
+        !process.execs.is_empty() && process.execs.iter().all(|exec| it(exec) || shell(exec))
     }
 
     /// The image that a process ran before its `number`-th exec: its own, or the one that it was forked with.
@@ -196,6 +213,8 @@ pub struct Row {
     pub ret: Option<i64>,
     /// Exec.
     pub exe: Option<String>,
+    /// Exec: the image's file system and inode.
+    pub file: Option<(u64, u64)>,
     /// Exec.
     pub argv: Vec<String>,
     /// Exec.
@@ -243,6 +262,7 @@ fn rows(events: &LazyFrame) -> Result<Vec<Row>> {
     let (exit_code, signal) = (i32s("exit_code")?, i32s("signal")?);
     let (kind, exe, traceparent, comm) = (texts("kind")?, texts("exe")?, texts("traceparent")?, texts("comm")?);
     let cwd = texts("cwd")?;
+    let (dev, inode) = (u64s("dev")?, u64s("inode")?);
     let ret = frame.column("ret")?.i64()?.clone();
     let capture_named = frame.column("capture_named")?.bool()?.clone();
     let argv = frame.column("argv")?.list()?.clone();
@@ -259,6 +279,7 @@ fn rows(events: &LazyFrame) -> Result<Vec<Row>> {
             child_tid: child_tid.get(row),
             ret: ret.get(row),
             exe: text(&exe, row),
+            file: dev.get(row).zip(inode.get(row)),
             argv: argv
                 .get_as_series(row)
                 .and_then(|list| list.str().ok().map(|list| list.iter().flatten().map(str::to_owned).collect()))
@@ -303,7 +324,8 @@ fn rows(events: &LazyFrame) -> Result<Vec<Row>> {
 /// Builds the forest of rows in order of time.
 pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
     let mut findings = Vec::new();
-    let mut forest = Forest { graph: DiGraph::new(), by_key: BTreeMap::new() };
+    let mut forest =
+        Forest { graph: DiGraph::new(), by_key: BTreeMap::new(), recorder_program: manifest.recorder_program.clone() };
     // The recorder's own process appears only as the forker of the root; it is no part of the workload. A thread of the
     // root is no child of it.
     let forked_root = |row: &&Row| row.child.is_some() && row.child == manifest.root && row.child != row.key;
@@ -342,6 +364,7 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
                 boot_ns: row.boot_ns,
                 event_id: row.event_id,
                 exe: row.exe.clone(),
+                file: row.file,
                 argv: row.argv.clone(),
                 cwd: row.cwd.clone(),
                 traceparent: row.traceparent.clone(),
@@ -355,6 +378,7 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
                     boot_ns: row.boot_ns,
                     event_id: row.event_id,
                     exe: row.exe.clone(),
+                    file: row.file,
                     argv: row.argv.clone(),
                     cwd: row.cwd.clone(),
                     traceparent: row.traceparent.clone(),

@@ -69,6 +69,7 @@ pub fn manifest() -> Manifest {
         otlp_address: None,
         recorder_pid: Some(99),
         recorder_cgroup: None,
+        recorder_program: None,
         case_path: Some("/cases/x.argus".to_owned()),
         root: None,
         clock_pairs: vec![ClockPair { boot_ns: 0, real_ns: 1 }],

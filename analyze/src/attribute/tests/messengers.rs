@@ -47,6 +47,39 @@ fn a_messenger_speaks_for_the_process_that_sent_it() {
 }
 
 #[test]
+fn an_agents_hook_is_no_act_of_the_call_beside_which_it_runs() {
+    let with = |shell: &str, argv: &str, file: u64| {
+        let words = |text: &str| text.split(' ').map(|word| word.replace('_', " ")).collect::<Vec<_>>();
+        let image = |exe: &str, file, argv| Row {
+            kind: Some(Kind::Exec),
+            ret: Some(0),
+            exe: Some(exe.to_owned()),
+            file: Some((1, file)),
+            argv,
+            ..Row::default()
+        };
+        let mut scene = Scene::new()
+            .span("A", (1_000, 3_000), AGENT, 0)
+            .fork(1_500, AGENT, AGENT, 150)
+            .row(1_510, 150, 150, image("/bin/bash", 3, words(shell)))
+            .row(1_600, 150, 150, image("/opt/argus-capture", file, words(argv)));
+        scene.manifest.recorder_program =
+            Some(argus_schemas::manifest::Program { path: "/opt/argus-capture".to_owned(), dev: 1, inode: 7 });
+        scene
+    };
+    let told = "bash -c '/opt/argus-capture'_hook";
+    for (shell, argv, file, owner) in [
+        (told, "/opt/argus-capture hook", 7, "agent"),
+        // Another file, another use, or a shell that was told more.
+        (told, "/opt/argus-capture hook", 8, "A lineage"),
+        (told, "/opt/argus-capture mcp", 7, "A lineage"),
+        ("bash -c touch_/w/a;_/opt/argus-capture_hook", "/opt/argus-capture hook", 7, "A lineage"),
+    ] {
+        check(with(shell, argv, file), &[((150, 150, 1_550), owner), ((150, 150, 1_650), owner)], &[]);
+    }
+}
+
+#[test]
 fn a_proxy_speaks_for_the_server_that_it_started() {
     let scene = Scene::new()
         .fork(500, AGENT, AGENT, 50)
