@@ -88,6 +88,8 @@ pub struct Ends {
 pub struct Feed {
     /// From when on it may have.
     pub from_ns: u64,
+    /// When it last read there.
+    pub until_ns: u64,
     /// The event that tells of the sending.
     pub sent: u64,
     /// The event that tells of the receiving.
@@ -169,7 +171,13 @@ impl Feeds {
                         continue;
                     }
                     let from_ns = sent_ns.max(received.first_ns).max(born);
-                    let feed = Feed { from_ns, sent: sent.event_id, received: received.event_id, through: None };
+                    let feed = Feed {
+                        from_ns,
+                        until_ns: received.last_ns.max(from_ns),
+                        sent: sent.event_id,
+                        received: received.event_id,
+                        through: None,
+                    };
                     let spans = step.ownership.spans();
                     if spans.is_empty() {
                         // While its call is open, what the agent sends it is for that call.
@@ -198,18 +206,18 @@ impl Feeds {
             if let (Some(ended), Some(parent)) = (ended, parent) {
                 found.extend(feeds.iter().map(|(by, feed)| {
                     let from_ns = feed.from_ns.max(ended);
-                    (parent, *by, Feed { from_ns, through: Some(*child), ..*feed })
+                    (parent, *by, Feed { from_ns, until_ns: u64::MAX, through: Some(*child), ..*feed })
                 }));
             }
         }
         let mut grown = false;
         for (process, by, feed) in found {
             let known = self.0.entry(process).or_default();
-            let earlier = known.get(&by).is_none_or(|known| feed.from_ns < known.from_ns);
-            if earlier {
-                known.insert(by, feed);
-                grown = true;
-            }
+            let before = known.get(&by).copied();
+            let mut now = before.filter(|known| known.from_ns <= feed.from_ns).unwrap_or(feed);
+            now.until_ns = before.map_or(feed.until_ns, |known| known.until_ns.max(feed.until_ns));
+            grown |= before != Some(now);
+            known.insert(by, now);
         }
         grown
     }

@@ -156,7 +156,7 @@ impl Walker<'_> {
         if separate {
             self.ledger.separate_threads(key);
         }
-        let feeds = self.feeds.of(key);
+        let mut feeds = self.feeds.of(key);
         let mut from_ns = 0;
         for number in 0..=process.execs.len() {
             if let Some(exec) = number.checked_sub(1).and_then(|index| process.execs.get(index)) {
@@ -170,6 +170,11 @@ impl Walker<'_> {
                     self.found.unset.entry(owner(&state.ownership)).or_default().push(exec.clone());
                 }
                 let inherited = before.is_some_and(|image| image.traceparent == exec.traceparent);
+                if let Some(span) = self.served(process, exec, claims).filter(|_| !separate) {
+                    (state.ownership, state.source) = (Ownership::span(span, Basis::Argument), Some(Basis::Argument));
+                    // What the program before it had read is gone with that.
+                    feeds.retain(|(_, feed)| feed.until_ns > exec.boot_ns);
+                }
                 self.carry(key, &mut state, (exec, inherited), claims);
                 state.program_of = Some(key);
             }
@@ -303,6 +308,21 @@ impl Walker<'_> {
         }
         self.unsettled.insert(process.key, (candidates, served));
         None
+    }
+
+    /// The one open call whose arguments name what a process executes that several calls have handed something: it is that
+    /// call's order that it carries out then.
+    fn served(&mut self, process: &Process, exec: &Exec, claims: &Claims) -> Option<usize> {
+        let key = process.key;
+        let held = self.ledger.at(key, key.pid, exec.boot_ns).filter(|_| self.feeds.has_fed(key, exec.boot_ns))?;
+        let candidates = arguments::candidates(held, exec.boot_ns, claims)?;
+        let home = candidates.first().and_then(|span| claims.process(*span)).unwrap_or(key);
+        let open = |span: &usize| claims.usable(*span) && claims.open_at(*span, exec.boot_ns);
+        let asked = claims.of_process(home).iter().copied().filter(open).chain(candidates.iter().copied()).collect();
+        let evidence = self.arguments.of_exec(&asked, exec, claims)?;
+        let span = evidence.only().filter(|only| candidates.contains(only) && open(only))?;
+        self.settled.insert(key, Settled { process: key, span, exec: exec.event_id, thing: evidence.thing });
+        Some(span)
     }
 
     /// What an agent's process is when it executes another program: all threads but one are gone by then. Where calls only

@@ -100,6 +100,30 @@ fn what_is_fed_by_another_call_is_no_more_the_starters_alone() {
 }
 
 #[test]
+fn a_program_that_only_one_call_names_is_carried_out_for_that_one() {
+    let told = |path: &str| format!(r#"{{"command": "touch {path}"}}"#);
+    let scene = |read: u64, path: &str| {
+        let (one, other) = (told("/w/a"), told("/w/b"));
+        Scene::new()
+            .span("A", (1_000, 3_000), AGENT, AGENT)
+            .that(|span| span.args = Some(one))
+            .span("B", (1_000, 3_000), AGENT, 11)
+            .that(|span| span.args = Some(other))
+            .thread(150, AGENT, AGENT, 11)
+            .fork(1_100, AGENT, AGENT, 110)
+            .fork(1_160, AGENT, 11, 116)
+            .pipe(7, (116, (1_200, 1_200)), (110, (1_200, read)))
+            .runs(1_500, 110, &format!("touch {path}"))
+    };
+    // What it goes on reading may be another order.
+    for (read, path, owner) in
+        [(1_300, "/w/a", "A argument"), (1_300, "/w/b", "B argument"), (1_700, "/w/a", "A|B"), (1_300, "/w/c", "A|B")]
+    {
+        check(scene(read, path), &[((110, 110, 1_400), "A|B"), ((110, 110, 1_600), owner)], &[]);
+    }
+}
+
+#[test]
 fn what_the_agent_feeds_outside_any_call_is_nobodys() {
     let late = one_after_the_other().pipe(7, (AGENT, (2_500, 2_500)), (110, (1_200, 2_500)));
     check(late, &[((110, 110, 2_400), "?"), ((110, 110, 1_500), "T1 lineage")], &[]);
