@@ -243,6 +243,7 @@ impl Table {
                 U64(Some(m.boot_ns)),
                 I32(m.author_pid),
                 U32(m.author_uid),
+                Text(m.how.as_deref()),
             ]);
         }
         table

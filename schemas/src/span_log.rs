@@ -229,6 +229,7 @@ pub fn parse(line: &str) -> Result<Line, LineError> {
             boot_ns: instant(&object, "boot_ns")?,
             author_pid: None,
             author_uid: None,
+            how: optional_text(&object, "how")?,
         })),
         Some("lost") => Ok(Line::Lost {
             count: instant(&object, "count")?,

@@ -40,6 +40,7 @@ pub const MARK_COLUMNS: &[Column] = &[
     required("boot_ns", U64),
     optional("author_pid", I32),
     optional("author_uid", U32),
+    optional("how", Text),
 ];
 
 /// One span: a claim by its author that a call ran from `start_boot_ns` to `end_boot_ns`.
@@ -114,4 +115,7 @@ pub struct Mark {
     pub author_pid: Option<i32>,
     /// The user that sent it, as the kernel says.
     pub author_uid: Option<u32>,
+    /// `inherited`: the thread was started within the span, and works on since. `unsure`: it took up something, and nobody
+    /// knows for which span. Absent: it entered the span itself, or was handed a piece of its work.
+    pub how: Option<String>,
 }

@@ -17,8 +17,32 @@ pub struct ThreadMark {
     pub boot_ns: u64,
     /// The span that it names, by its place; `None`: none.
     pub span: Option<usize>,
-    /// Whether it names a span of which the log does not tell.
-    pub unheard: bool,
+    /// What the thread has to do with it.
+    pub how: How,
+}
+
+/// What a thread has to do with the span that a mark names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// It entered it, or was handed a piece of its work.
+    Entered,
+    /// It was started within it, and works on since.
+    Inherited,
+    /// It took up something, and nobody knows for which span.
+    Unsure,
+    /// The log does not tell of the span.
+    Unheard,
+}
+
+impl How {
+    /// Of a mark's word; one that is not known may mean anything.
+    fn of(word: Option<&str>) -> How {
+        match word {
+            None => How::Entered,
+            Some("inherited") => How::Inherited,
+            Some(_) => How::Unsure,
+        }
+    }
 }
 
 /// When a span was open, as far as is believed. CLOCK_BOOTTIME nanoseconds, all inclusive.
@@ -251,7 +275,8 @@ impl<'a> Claims<'a> {
             };
             match (tid, span) {
                 (Some((process, tid)), Some(span)) => {
-                    let mark = ThreadMark { tid, boot_ns: mark.boot_ns, span, unheard: false };
+                    let how = How::of(mark.how.as_deref());
+                    let mark = ThreadMark { tid, boot_ns: mark.boot_ns, span, how };
                     claims.marks.entry(process).or_default().push(mark);
                 }
                 (None, _) => {
@@ -263,7 +288,7 @@ impl<'a> Claims<'a> {
                         format!("a mark for span {}, which is not in the case.", mark.span_id.as_deref().unwrap_or("")),
                     );
                     // Whatever it is, the thread works no more for what it was marked for before.
-                    let mark = ThreadMark { tid, boot_ns: mark.boot_ns, span: None, unheard: true };
+                    let mark = ThreadMark { tid, boot_ns: mark.boot_ns, span: None, how: How::Unheard };
                     claims.marks.entry(process).or_default().push(mark);
                 }
             }

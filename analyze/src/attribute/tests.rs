@@ -127,7 +127,14 @@ impl Scene {
             boot_ns: at,
             author_pid: Some(author),
             author_uid: None,
+            how: None,
         });
+        self
+    }
+
+    /// Says of the last mark what its thread has to do with the span.
+    fn how(mut self, how: &str) -> Scene {
+        self.marks.last_mut().expect("a mark came before").how = Some(how.to_owned());
         self
     }
 
@@ -513,6 +520,35 @@ fn a_pools_thread_may_serve_any_call_of_its_life() {
     let expected =
         [((AGENT, 11, 1_600), "A lineage"), ((AGENT, 11, 2_500), "A|B"), ((AGENT, AGENT, 2_500), "B window")];
     check(nested, &expected, &[]);
+}
+
+#[test]
+fn a_thread_that_was_only_started_within_a_call_has_it_by_lineage() {
+    let scene = Scene::new()
+        .span("A", (1_000, 2_000), AGENT, AGENT)
+        .mark(1_000, AGENT, AGENT, Some("A"))
+        .thread(1_500, AGENT, AGENT, 11)
+        .mark(1_501, AGENT, 11, Some("A"))
+        .how("inherited")
+        .mark(2_000, AGENT, AGENT, None)
+        .span("B", (3_000, 4_000), AGENT, AGENT)
+        .mark(3_000, AGENT, AGENT, Some("B"))
+        .mark(3_500, AGENT, 11, None)
+        .how("unsure")
+        .mark(3_800, AGENT, 11, Some("B"))
+        .mark(4_000, AGENT, AGENT, None)
+        .mark(4_001, AGENT, 11, None)
+        .how("a word of tomorrow");
+    let expected = [
+        ((AGENT, 11, 1_600), "A lineage"),
+        ((AGENT, 11, 3_200), "A lineage"),
+        ((AGENT, 11, 3_600), "A|B"),
+        ((AGENT, 11, 3_900), "B thread"),
+        ((AGENT, 11, 4_100), "A|B"),
+        ((AGENT, AGENT, 3_600), "B thread"),
+        ((AGENT, AGENT, 4_100), "agent"),
+    ];
+    check(scene, &expected, &[]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Inside an agent's own process: which span each thread works for, and when.
 
-use super::claims::{Claims, ThreadMark};
+use super::claims::{Claims, How, ThreadMark};
 use super::ledger::{Holder, Ownership, Step};
 use crate::forest::Thread;
 use argus_schemas::verdicts::Basis;
@@ -78,6 +78,10 @@ enum Marked {
     ForNone,
     /// That it works for this one.
     For(usize),
+    /// That it was started within this one, and works on since.
+    Since(usize),
+    /// That nobody knows.
+    Unsure,
     /// That it works for one that nobody knows.
     ForUnheard,
 }
@@ -112,11 +116,13 @@ pub fn steps(
             next_distrust += 1;
         }
         while let Some((mark, believed)) = marks.get(next_mark).filter(|(mark, _)| mark.boot_ns <= at) {
-            marked = match mark.span {
+            marked = match (mark.how, mark.span) {
                 _ if !believed => Marked::No,
-                _ if mark.unheard => Marked::ForUnheard,
-                Some(span) => Marked::For(span),
-                None => Marked::ForNone,
+                (How::Unheard, _) => Marked::ForUnheard,
+                (How::Unsure, _) => Marked::Unsure,
+                (How::Inherited, Some(span)) => Marked::Since(span),
+                (How::Entered, Some(span)) => Marked::For(span),
+                (How::Entered | How::Inherited, None) => Marked::ForNone,
             };
             next_mark += 1;
         }
@@ -127,6 +133,8 @@ pub fn steps(
         since.extend(open.keys().copied().filter(|span| !claims.is_agent_run(*span)));
         let ownership = match marked {
             Marked::For(span) => hold(span, Basis::Thread, claims),
+            Marked::Since(span) => hold(span, Basis::Lineage, claims),
+            Marked::Unsure => unsure(image.base, &since, creator, claims),
             Marked::ForNone => image.base.clone(),
             Marked::ForUnheard => {
                 Ownership::unknown("the agent marked a call on its thread of which its log does not tell")
@@ -204,6 +212,23 @@ fn unmarked(
         }
         _ => Ownership::of_candidates(calls, Basis::Window),
     }
+}
+
+/// Whose a thread is that took up something of which nobody knows for whom: of the call that created it, or of any that
+/// was open during its life.
+fn unsure(base: &Ownership, since: &BTreeSet<usize>, creator: Creator, claims: &Claims) -> Ownership {
+    let created = match creator {
+        Creator::Thread(created) => of_creator(created, since, claims),
+        Creator::Lost => return Ownership::unknown("the record of its thread's creation was lost"),
+        Creator::Process => None,
+    };
+    created.unwrap_or_else(|| match (since.len(), since.first()) {
+        (0, _) => base.clone(),
+        (1, Some(only)) => {
+            Ownership::doubtful(*only, "the agent does not know for whom its thread took up what it does".to_owned())
+        }
+        _ => Ownership::of_candidates(since.clone(), Basis::Window),
+    })
 }
 
 /// Whose a thread is that a call may have created. It goes on with that call's work, or it is a pool's and serves every

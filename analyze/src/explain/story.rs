@@ -2,7 +2,7 @@
 
 use super::event::Event;
 use super::{Ancestor, Explainer, LISTED, State, Window};
-use crate::attribute::claims::ThreadMark;
+use crate::attribute::claims::{How, ThreadMark};
 use crate::attribute::ledger::{Holder, Ownership};
 use crate::forest::{Exec, Fork, Origin, Process};
 use crate::render::time;
@@ -301,6 +301,15 @@ impl Story<'_> {
                 }
             }
             Basis::Lineage => {
+                let inherits = |mark: &&ThreadMark| mark.tid == event.tid && mark.boot_ns <= event.boot_ns;
+                let mark = claims.marks_of(event.process()).iter().rev().find(inherits);
+                if let Some(mark) = mark.filter(|mark| mark.how == How::Inherited && mark.span == Some(owner)) {
+                    return vec![format!(
+                        "The agent said at {} that thread {} was started within {name}, and of nothing that it took up since.",
+                        self.at(mark.boot_ns),
+                        event.tid
+                    )];
+                }
                 let Some((process, parent, fork, held)) = self.source(owner) else {
                     return vec![format!("Its process or thread was made while its maker was of {name}.")];
                 };
@@ -373,6 +382,14 @@ impl Story<'_> {
         steps
     }
 
+    /// Whose the thread was that made the event's, where both are of one process.
+    fn maker(&self) -> Option<&Ownership> {
+        let examined = self.explainer.examined;
+        let process = examined.forest.get(self.event.process())?;
+        let thread = process.threads.iter().rev().find(|thread| thread.tid == self.event.tid)?;
+        examined.attribution.ledger.at(process.key, thread.created_by?, thread.from_ns)
+    }
+
     /// Why a basis did not decide, though it is stronger than what did.
     pub fn why_not(&self, basis: Basis) -> Option<String> {
         let attribution = self.explainer.examined.attribution;
@@ -403,14 +420,23 @@ impl Story<'_> {
                         "the agent's mark on the thread at {} says {}",
                         self.at(mark.boot_ns),
                         match mark.span {
+                            Some(span) if mark.how == How::Inherited => {
+                                format!("that it was started within {}", self.named(span))
+                            }
                             Some(span) => self.named(span),
-                            None if mark.unheard => "a call of which the log does not tell".to_owned(),
+                            None if mark.how == How::Unheard => "a call of which the log does not tell".to_owned(),
+                            None if mark.how == How::Unsure => "that nobody knows for whom it works".to_owned(),
                             None => "no call".to_owned(),
                         }
                     ),
                 }
             }
-            Basis::Lineage if own => "it is the agent's own process, and no call made its thread".to_owned(),
+            Basis::Lineage if own => match self.maker() {
+                Some(maker) if !maker.spans().is_empty() => {
+                    "a thread that a call made may serve every call that was open during its life".to_owned()
+                }
+                _ => "it is the agent's own process, and no call made its thread".to_owned(),
+            },
             Basis::Lineage => "the thread that forked its process was of no single call by then".to_owned(),
             Basis::Argument if attribution.named.contains_key(&event.event_id) => return None,
             Basis::Argument if self.ownership.is_some_and(|held| held.contested().is_none()) => return None,

@@ -199,5 +199,6 @@ pub fn marks(paths: &[PathBuf]) -> Result<Vec<Mark>> {
         boot_ns: rows.u64("boot_ns", row).unwrap_or_default(),
         author_pid: rows.i32("author_pid", row),
         author_uid: rows.u32("author_uid", row),
+        how: rows.text("how", row),
     })
 }
