@@ -68,6 +68,7 @@ pub fn walk(
             holes,
             ledger: Ledger::default(),
             settled: BTreeMap::new(),
+            agents: BTreeSet::new(),
             unsettled: BTreeMap::new(),
             found: Contradictions::default(),
         };
@@ -126,6 +127,9 @@ struct Walker<'a> {
     holes: &'a Holes,
     ledger: Ledger,
     settled: BTreeMap<ProcessKey, Settled>,
+    /// The processes that descend from the agent and, but for what they were handed, from no call; of those that others
+    /// forked to work on such things, as a fork server does, only while they are copies of these.
+    agents: BTreeSet<ProcessKey>,
     /// The candidates for processes that no name decided, and whether they served calls.
     unsettled: BTreeMap<ProcessKey, (BTreeSet<usize>, bool)>,
     found: Contradictions,
@@ -151,6 +155,12 @@ impl Walker<'_> {
     fn process(&mut self, process: &Process, claims: &mut Claims) {
         let key = process.key;
         let mut state = self.birth(process, claims);
+        let handed = self.forest.forked_by(key).is_some_and(|(parent, fork)| {
+            self.agents.contains(&parent.key) && self.feeds.has_fed(parent.key, fork.boot_ns)
+        });
+        if handed || matches!(state.ownership.holder, Holder::Agent(_)) {
+            self.agents.insert(key);
+        }
         let spans: Vec<usize> = claims.of_process(key).to_vec();
         let separate = !spans.is_empty() || !claims.marks_of(key).is_empty();
         if separate {
@@ -161,6 +171,10 @@ impl Walker<'_> {
         for number in 0..=process.execs.len() {
             if let Some(exec) = number.checked_sub(1).and_then(|index| process.execs.get(index)) {
                 from_ns = exec.boot_ns;
+                if handed {
+                    // It is no copy any more of what the agent had started.
+                    self.agents.remove(&key);
+                }
                 if separate {
                     let ownership = self.survivor(process, from_ns, &state.ownership, claims);
                     state = State { ownership, source: Some(Basis::Thread), program_of: Some(key) };
@@ -192,7 +206,7 @@ impl Walker<'_> {
                 window.certain_from_ns >= from_ns && to_ns.is_none_or(|to| window.from_ns < to)
             };
             let of_image: Vec<usize> = spans.iter().copied().filter(may_begin).collect();
-            let admitted = self.admit(&of_image, &state.ownership, claims);
+            let admitted = self.admit(key, &of_image, &state.ownership, claims);
             self.image(process, number == 0, (from_ns, to_ns), &state.ownership, &admitted, claims);
         }
     }
@@ -374,12 +388,13 @@ impl Walker<'_> {
 
     /// The spans that may come from a process that was this. A tool's subprocess may report calls of its own beneath the
     /// tool's span; any other is the tool's word against the kernel's.
-    fn admit(&mut self, spans: &[usize], base: &Ownership, claims: &mut Claims) -> Vec<usize> {
+    fn admit(&mut self, key: ProcessKey, spans: &[usize], base: &Ownership, claims: &mut Claims) -> Vec<usize> {
         let mut admitted = Vec::new();
         for span in spans {
             let may = match &base.holder {
                 Holder::Agent(_) => true,
                 Holder::Span(owner) => claims.encloses(*owner, *span),
+                _ if self.agents.contains(&key) => true,
                 Holder::Several(candidates) => candidates.iter().all(|candidate| claims.encloses(*candidate, *span)),
                 Holder::Unknown(_) | Holder::Doubtful(..) => false,
             };
@@ -457,9 +472,9 @@ impl Walker<'_> {
         let own = spans.contains(&span) && begun;
         let inherited = match &base.holder {
             Holder::Span(owner) => *owner == span,
+            Holder::Agent(agent) if *agent == Some(span) => true,
             // A process that the agent started to work in, as it does in its own, is marked for the agent's spans.
-            Holder::Agent(agent) => *agent == Some(span) || begun && self.is_of_an_ancestor(span, key, claims),
-            _ => false,
+            _ => self.agents.contains(&key) && begun && self.is_of_an_ancestor(span, key, claims),
         };
         if own || inherited {
             return true;

@@ -100,6 +100,26 @@ fn what_is_fed_by_another_call_is_no_more_the_starters_alone() {
 }
 
 #[test]
+fn a_copy_that_a_fork_server_makes_says_itself_whom_it_works_for() {
+    // The agent starts a server outside any call, which is asked for a process by one call, and by the next.
+    let scene = || {
+        Scene::new()
+            .fork(500, AGENT, AGENT, 50)
+            .span("A", (1_000, 2_000), AGENT, AGENT)
+            .span("B", (3_000, 4_000), AGENT, AGENT)
+            .pipe(7, (AGENT, (1_100, 1_100)), (50, (1_100, 1_100)))
+            .pipe(8, (AGENT, (3_100, 3_100)), (50, (3_100, 3_100)))
+            .fork(3_200, 50, 50, 320)
+    };
+    check(scene(), &[((320, 320, 3_300), "A|B")], &[]);
+    let said = scene().mark(3_250, 320, 320, Some("B"));
+    check(said, &[((320, 320, 3_220), "A|B"), ((320, 320, 3_300), "B thread")], &[]);
+    // Another program than the server's is not the agent's any more.
+    let program = scene().executes(3_240, 320, "python3").mark(3_250, 320, 320, Some("B"));
+    check(program, &[((320, 320, 3_300), "A|B")], &["mark-contradiction"]);
+}
+
+#[test]
 fn a_program_that_only_one_call_names_is_carried_out_for_that_one() {
     let told = |path: &str| format!(r#"{{"command": "touch {path}"}}"#);
     let scene = |read: u64, path: &str| {
