@@ -97,7 +97,7 @@ def thread_id() -> int:
     said = thread.said
     if not said.tid:
         said.tid = _get_native_id()
-    return said.tid  # type: ignore[no-any-return]
+    return said.tid
 
 
 def mark(span: "Optional[Span]", more: bool = False) -> Optional[Held]:

@@ -51,14 +51,19 @@ def wrap_gevent(gevent: Any) -> None:
 
 def wrap_gevent_groups(pool: Any) -> None:
     """Those of gevent's groups and pools."""
-    start = pool.Group.start
+    _wrap_starting(pool.Group)
+    _wrap_starting(pool.Pool)
+
+
+def _wrap_starting(group: Any) -> None:
+    start = group.start
 
     @functools.wraps(start)
-    def started(self: Any, greenlet: Any) -> Any:
+    def started(self: Any, greenlet: Any, *args: Any, **kwargs: Any) -> Any:
         _hand_on(greenlet)
-        return start(self, greenlet)
+        return start(self, greenlet, *args, **kwargs)
 
-    pool.Group.start = started
+    group.start = started
 
 
 def _wrap_spawning(module: Any, name: str) -> None:

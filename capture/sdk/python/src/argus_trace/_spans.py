@@ -6,8 +6,20 @@ import sys
 from typing import Any, Mapping, Optional, Tuple
 
 from . import _carry
-from ._current import Place, Said, current, mark, mark_thread, in_force, place, process, thread, thread_id
-from ._current import working, working_for
+from ._current import (
+    Place,
+    Said,
+    current,
+    in_force,
+    mark,
+    mark_thread,
+    place,
+    process,
+    thread,
+    thread_id,
+    working,
+    working_for,
+)
 from ._values import kept, text_of
 from ._wire import encoded, now, wire
 
@@ -35,8 +47,12 @@ class Span:
     be set for the record, and so is ``status``, where the call does not raise what went wrong.
     """
 
-    __slots__ = ("_pid", "_said", "_working", "above", "args", "astray", "call_id", "declares", "ended", "id", "kind")
-    __slots__ += ("name", "place", "result", "status", "trace")
+    # fmt: off
+    __slots__ = (
+        "_pid", "_said", "_working", "above", "args", "astray", "call_id", "declares", "ended", "id", "kind", "name",
+        "place", "result", "status", "trace",
+    )
+    # fmt: on
 
     def __init__(
         self,
