@@ -181,6 +181,36 @@ thread.join()
             ["unsure", None],
         )
 
+    def test_a_thread_that_waits_for_a_condition(self):
+        self.check(
+            """
+            import threading
+            from concurrent.futures import Future
+            done, jobs, filled, served = Future(), [], threading.Condition(), threading.Event()
+            waits = threading.Event()
+            def serve():
+                # Neither says that it takes work from anybody.
+                assert done.result() == 1
+                served.wait(0)
+                with filled:
+                    waits.set()
+                    filled.wait_for(lambda: jobs)
+                served.set()
+            with argus.tool("A"):
+                thread = threading.Thread(target=serve)
+                thread.start()
+                done.set_result(1)
+            with argus.tool("B"):
+                waits.wait()
+                with filled:
+                    jobs.append(1)
+                    filled.notify()
+                served.wait()
+            thread.join()
+            """,
+            ["A", "unsure", None],
+        )
+
     def test_a_task_that_takes_from_a_queue(self):
         lines = lines_of(
             self,

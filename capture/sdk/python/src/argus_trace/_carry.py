@@ -10,9 +10,15 @@ from typing import Any, Callable, Dict, Optional
 
 from . import _greenlets, _loops, _processes, _queues, _threads
 
+
+def _wrap_threading(module: Any) -> None:
+    _threads.wrap_threads(module)
+    _queues.wrap_conditions(module)
+
+
 #: What wraps each module. None is imported for this, as some are slow to: what comes later is wrapped as it comes.
 _WRAPPERS: "Dict[str, Callable[[Any], None]]" = {
-    "threading": _threads.wrap_threads,
+    "threading": _wrap_threading,
     "concurrent.futures._base": _threads.wrap_futures,
     "concurrent.futures.thread": _threads.wrap_pools,
     "anyio.to_thread": _threads.wrap_workers,

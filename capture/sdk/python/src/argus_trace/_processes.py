@@ -146,8 +146,11 @@ def _detach(owner: Any, name: str) -> None:
 
 
 def wrap_forkserver(forkserver: Any) -> None:
-    """The process that forks children for every span."""
+    """The process that forks children for every span. It is asked to for none, as the kernel sees who asks whom, and would
+    make the server that span's; each child says itself for which it is."""
     _detach(forkserver.ForkServer, "ensure_running")
+    # What its users call is bound to it already.
+    _detach(forkserver, "connect_to_new_process")
 
 
 class _Sent:

@@ -7,6 +7,7 @@ Who is within a call that it entered itself works for that call, whatever it tak
 """
 
 import functools
+import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
@@ -136,6 +137,41 @@ def _serve(base: "Optional[Span]", serves: "Optional[Span]") -> None:
     mark(serves)
 
 
+#: Whose waiting for a condition is no waiting for work, or is seen by other means.
+_WAITERS = ("threading", "queue", "concurrent.futures", "asyncio", "multiprocessing")
+
+
+def wrap_conditions(threading: Any) -> None:
+    """A thread that a call started, and that waits for a condition of its own, may do what it then finds for anybody."""
+    wait = threading.Condition.wait
+
+    @functools.wraps(wait)
+    def waited(self: Any, timeout: Any = None) -> Any:
+        done = wait(self, timeout)
+        if wire.listening and _inherits():
+            waiter = sys._getframe(1)
+            if waiter.f_code is threading.Condition.wait_for.__code__ and waiter.f_back is not None:
+                waiter = waiter.f_back
+            if not str(waiter.f_globals.get("__name__")).startswith(_WAITERS):
+                _lose()
+        return done
+
+    threading.Condition.wait = waited
+
+
+def _inherits() -> bool:
+    """Whether this thread does nothing yet but what it was started for."""
+    span = current.get()
+    return span is not None and span is thread.said.started
+
+
+def _lose() -> None:
+    from ._spans import UNSURE
+
+    current.set(UNSURE)
+    mark(UNSURE)
+
+
 def wrap_connections(module: Any) -> None:
     """What multiprocessing's queues and pipes bring to a child that was started for a call is for whoever sent it. Other
     processes than children read answers."""
@@ -145,13 +181,10 @@ def wrap_connections(module: Any) -> None:
 
         @functools.wraps(read)
         def received(self: Any, *args: Any, **kwargs: Any) -> Any:
-            from ._spans import UNSURE
-
             got = read(self, *args, **kwargs)
-            span = current.get()
-            if span is not None and span is thread.said.started and not span.own and wire.listening:
-                current.set(UNSURE)
-                mark(UNSURE)
+            started = thread.said.started
+            if started is not None and not started.own and wire.listening and _inherits():
+                _lose()
             return got
 
         setattr(module._ConnectionBase, name, received)
