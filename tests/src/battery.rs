@@ -128,6 +128,8 @@ pub const CASES: &[Case] = &[
     asked(case(35, "a left job that waits for lines", T12), Asked::Either),
     asked(with(Case { program: 30, ..case(36, "spans 50 ms off, with marks", AB) }, &[Agent::Sdk]), Asked::Some),
     asked(case(37, "the server of 27 behind `argus-capture mcp`", AB), Asked::Either),
+    with(case(38, "work handed on within the agent", &["A", "B", "C"]), &[Agent::Sdk]),
+    asked(with(case(39, "workers that serve nobody knows whom", AB), &[Agent::Sdk]), Asked::Either),
     case(41, "git with hooks, twice at once", AB),
     case(42, "make -j, twice at once", AB),
     case(43, "cargo build, twice at once", AB),

@@ -290,6 +290,18 @@ fn case_37_a_server_behind_the_proxy() {
 }
 
 #[test]
+fn case_38_work_handed_on_within_the_agent() {
+    check(38);
+}
+
+#[test]
+fn case_39_workers_that_serve_nobody_knows_whom() {
+    for recorded in check(39) {
+        assert!(recorded.score.ambiguous > 0, "{:#?}", recorded.score);
+    }
+}
+
+#[test]
 fn case_41_git_with_hooks() {
     check(41);
 }

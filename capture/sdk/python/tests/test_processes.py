@@ -6,7 +6,7 @@ import tempfile
 import textwrap
 import unittest
 
-from support import lines_of, marked, of_type, spans
+from support import lines_of, marked, needs, of_type, spans
 
 
 def lines_of_file(test, program):
@@ -21,7 +21,7 @@ def lines_of_file(test, program):
 
 class Processes(unittest.TestCase):
     def test_a_child_of_multiprocessing_works_for_the_span_that_started_it(self):
-        for method in ("spawn", "forkserver"):
+        for method, expected in (("spawn", ["B", "A"]), ("forkserver", ["A", "B", "A"])):
             with self.subTest(method):
                 lines = lines_of_file(
                     self,
@@ -42,7 +42,7 @@ class Processes(unittest.TestCase):
                 self.assertEqual(named["B"][0]["trace"], named["A"][0]["trace"])
                 threads = sorted(marked(lines).items(), key=lambda item: item[0] == named["A"][0]["pid"])
                 child = [names for (pid, _), names in threads if pid == named["B"][0]["pid"]]
-                self.assertEqual(child, [["A", "B", "A", None]])
+                self.assertEqual(child, [expected])
                 self.assertEqual(len(of_type(lines, "end")), 2)
 
     def test_a_pool_works_for_the_span_of_each_piece(self):
@@ -75,6 +75,69 @@ class Processes(unittest.TestCase):
                         names for (pid, _), names in marked(lines).items() if pid != named["first"][0]["pid"]
                     ]
                     self.assertEqual(workers, [["A", None, "A", None, "B", None, "B", None]])
+
+    def test_a_queue_is_filled_for_who_puts_in_and_its_reader_says_nothing(self):
+        lines = lines_of_file(
+            self,
+            """
+            import multiprocessing, os
+            def serve(jobs, done):
+                while (job := jobs.get()) is not None: done.put((job, os.getpid()))
+            def main():
+                context = multiprocessing.get_context("fork")
+                jobs, done = context.Queue(), context.Queue()
+                server = context.Process(target=serve, args=(jobs, done))
+                for name in "AB":
+                    with argus.tool(name):
+                        if name == "A": server.start()
+                        jobs.put([name])
+                        assert done.get() == ([name], server.pid)
+                jobs.put(None)
+                server.join()
+            if __name__ == "__main__": main()
+            """,
+        )
+        agent = spans(lines)["A"][0]
+        self.assertEqual({pid for pid, _ in marked(lines)}, {agent["pid"]})
+        [feeder] = [names for (_, tid), names in marked(lines).items() if tid != agent["tid"]]
+        self.assertEqual(feeder, ["A", "B", None])
+
+    def test_a_server_of_forks_is_asked_for_no_span(self):
+        lines = lines_of_file(
+            self,
+            """
+            import multiprocessing
+            if __name__ == "__main__":
+                with argus.tool("A"):
+                    process = multiprocessing.get_context("forkserver").Process(target=len, args=("x",))
+                    process.start()
+                    process.join()
+            """,
+        )
+        agent = spans(lines)["A"][0]
+        threads = marked(lines)
+        self.assertEqual(set(threads.pop((agent["pid"], agent["tid"]))[:-1]), {"A", None})
+        self.assertEqual(list(threads.values()), [["A"]])
+        [inherited] = [line for line in of_type(lines, "mark") if line["pid"] != agent["pid"]]
+        self.assertEqual(inherited["how"], "inherited")
+
+    @needs("joblib")
+    def test_joblib(self):
+        lines = lines_of_file(
+            self,
+            """
+            import joblib
+            if __name__ == "__main__":
+                for name in "AB":
+                    with argus.tool(name): assert joblib.Parallel(2)(joblib.delayed(len)("x") for _ in "xy") == [1, 1]
+            """,
+        )
+        agent = spans(lines)["A"][0]["pid"]
+        workers = [names for (pid, _), names in marked(lines).items() if pid != agent]
+        self.assertEqual({tuple(names[:2]) for names in workers} & {("A", None)}, {("A", None)})
+        self.assertIn("B", {name for names in workers for name in names})
+        for names in workers:
+            self.assertEqual(set(names[1::2]), {None})
 
     def test_every_way_to_map(self):
         lines = lines_of_file(

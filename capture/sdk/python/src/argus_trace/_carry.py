@@ -8,23 +8,43 @@ import sys
 from importlib.util import find_spec
 from typing import Any, Callable, Dict, Optional
 
-from . import _loops, _processes, _threads
+from . import _greenlets, _loops, _processes, _queues, _threads
+
+
+def _wrap_threading(module: Any) -> None:
+    _threads.wrap_threads(module)
+    _queues.wrap_conditions(module)
+
 
 #: What wraps each module. None is imported for this, as some are slow to: what comes later is wrapped as it comes.
 _WRAPPERS: "Dict[str, Callable[[Any], None]]" = {
-    "threading": _threads.wrap_threads,
+    "threading": _wrap_threading,
+    "concurrent.futures._base": _threads.wrap_futures,
     "concurrent.futures.thread": _threads.wrap_pools,
     "anyio.to_thread": _threads.wrap_workers,
     "trio.to_thread": _threads.wrap_workers,
+    "anyio.from_thread": _threads.wrap_returning,
+    "trio.from_thread": _threads.wrap_returning,
+    "aiosqlite.core": _threads.wrap_aiosqlite,
+    "queue": _queues.wrap_queues,
+    "asyncio.queues": _queues.wrap_task_queues,
     "asyncio.events": _loops.wrap_handles,
     "asyncio.base_events": _loops.wrap_creation,
     "uvloop": _loops.wrap_uvloop,
     "os": _processes.wrap_os,
     "subprocess": _processes.wrap_subprocesses,
     "multiprocessing.process": _processes.wrap_processes,
+    "multiprocessing.connection": _queues.wrap_connections,
     "multiprocessing.forkserver": _processes.wrap_forkserver,
+    "multiprocessing.queues": _processes.wrap_process_queues,
+    "multiprocessing.resource_tracker": _processes.wrap_trackers,
     "multiprocessing.pool": _processes.wrap_process_pools,
     "concurrent.futures.process": _processes.wrap_executors,
+    "loky.process_executor": _processes.wrap_executors,
+    "joblib.externals.loky.process_executor": _processes.wrap_executors,
+    "gevent": _greenlets.wrap_gevent,
+    "gevent.pool": _greenlets.wrap_gevent_groups,
+    "gevent.threadpool": _threads.wrap_gevent_pools,
 }
 
 _installed = False
@@ -41,6 +61,8 @@ def install() -> None:
         sys.meta_path.insert(0, _Latecomers())
     if "trio" in sys.modules:
         _loops.follow_trio(sys.modules["trio"])
+    if "greenlet" in sys.modules:
+        _greenlets.follow_greenlets(sys.modules["greenlet"])
 
 
 def _wrap(name: str) -> None:
@@ -48,8 +70,8 @@ def _wrap(name: str) -> None:
     if module is not None:
         try:
             _WRAPPERS[name](module)
-        except AttributeError:
-            # It is of a version that has no such function.
+        except (AttributeError, TypeError):
+            # It is of a version that has no such function, or has it in C.
             pass
 
 

@@ -3,7 +3,8 @@
 import functools
 from typing import Any, Callable
 
-from ._current import current, mark, thread
+from ._current import current, in_force, mark, thread, working
+from ._current import _get_ident as get_ident
 from ._processes import carried_environment
 from ._wire import wire
 
@@ -19,11 +20,15 @@ def wrap_handles(events: Any) -> None:
         context = getattr(self, "_context", None)
         if context is not None:
             span = context.get(current)
-            if span is not thread.span:
-                held, thread.held = thread.held, None
+            if span is not None and span.astray:
+                # Its task is not the current one yet.
+                span = in_force(span, (get_ident(), id(getattr(self._callback, "__self__", None))))
+            said = thread.said
+            if span is not said.span:
+                held, said.held = said.held, None
                 # Back to the same span with nothing between but the loop's own few instructions: no switch to speak of.
-                if held is not None and span is thread.before and wire.take_back(held):
-                    thread.span = span
+                if held is not None and span is said.before and wire.take_back(held):
+                    said.span = span
                 else:
                     mark(span)
             elif wire.holding:
@@ -32,11 +37,11 @@ def wrap_handles(events: Any) -> None:
             return run(self)
         finally:
             # The step may have opened or closed spans in its own context; they do not reach out of it.
-            own = current.get()
-            if own is not thread.span:
+            own, said = working(), thread.said
+            if own is not said.span:
                 # Where another handle is ready this is sent together with its mark, or else by it just before it runs.
-                thread.before = thread.span
-                thread.held = mark(own, more=bool(getattr(getattr(self, "_loop", None), "_ready", None)))
+                said.before = said.span
+                said.held = mark(own, more=bool(getattr(getattr(self, "_loop", None), "_ready", None)))
 
     events.Handle._run = switched
 
@@ -50,9 +55,7 @@ def _wrap_create_task(loop: Any) -> None:
             return create(*args, **kwargs)
         finally:
             # An eager task has taken its first step by now, in a context of its own, and may have given way in a span.
-            own = current.get()
-            if own is not thread.span:
-                mark(own)
+            mark(working())
 
     loop.create_task = created
 
@@ -69,11 +72,12 @@ def wrap_uvloop(uvloop: Any) -> None:
 
     @functools.wraps(run_forever)
     def running(self: Any) -> Any:
-        before, thread.loop = thread.loop, current.get()
+        said = thread.said
+        before, said.loop = said.loop, working()
         try:
             return run_forever(self)
         finally:
-            thread.loop = before
+            said.loop = before
 
     loop.run_forever = running
     for name, place in (("call_soon", 1), ("call_soon_threadsafe", 1), ("call_later", 2), ("call_at", 2)):
@@ -85,11 +89,11 @@ def wrap_uvloop(uvloop: Any) -> None:
 
 def _step(callback: Callable[..., Any], *args: Any) -> Any:
     """A callback, run by uvloop in the context of whoever scheduled it."""
-    mark(current.get())
+    mark(working())
     try:
         return callback(*args)
     finally:
-        mark(thread.loop)
+        mark(thread.said.loop)
 
 
 def _wrap_scheduling(loop: Any, name: str, place: int) -> None:
@@ -109,8 +113,8 @@ def _wrap_program(loop: Any, name: str) -> None:
 
     @functools.wraps(start)
     async def started(*args: Any, **kwargs: Any) -> Any:
-        span = current.get()
-        if span is not None and wire.listening:
+        span = working()
+        if span is not None and span.id and wire.listening:
             kwargs["env"] = carried_environment(span, kwargs.get("env"))
         return await start(*args, **kwargs)
 
@@ -121,19 +125,19 @@ class _Steps:
     """What trio tells of each step of a task, in the context of the loop."""
 
     def before_task_step(self, task: Any) -> None:
-        mark(task.context.get(current))
+        mark(in_force(task.context.get(current)))
 
     def after_task_step(self, task: Any) -> None:
-        mark(current.get())
+        mark(working())
 
 
 def follow_trio(trio: Any) -> None:
     """trio has a hook for that, added once to each of its runs."""
     try:
         run = trio.lowlevel.current_trio_token()
-        if thread.trio is not run:
+        if thread.said.trio is not run:
             trio.lowlevel.add_instrument(_Steps())
-            thread.trio = run
+            thread.said.trio = run
     except (AttributeError, RuntimeError):
         # This thread runs no such loop.
         pass

@@ -1,10 +1,12 @@
 """Processes: programs find the span in their environment; those of multiprocessing, and its pools, are handed it."""
 
 import functools
+import operator
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional
 
-from ._current import current, working_for
+from ._current import current, mark, process, thread, working, working_for
 from ._wire import wire
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ def _wrap_starting(owner: Any, name: str, place: int) -> None:
 
     @functools.wraps(start)
     def started(*args: Any, **kwargs: Any) -> Any:
-        span = current.get()
-        if span is not None and wire.listening:
+        span = working()
+        if span is not None and span.id and wire.listening:
             try:
                 if len(args) > place:
                     args = (*args[:place], carried_environment(span, args[place]), *args[place + 1 :])
@@ -53,8 +55,8 @@ def wrap_os(module: Any) -> None:
 
     @functools.wraps(execv)
     def replaced(path: Any, args: Any, /) -> Any:
-        span = current.get()
-        if span is None or not wire.listening:
+        span = working()
+        if span is None or not span.id or not wire.listening:
             return execv(path, args)
         return replace(path, args, carried_environment(span, None))
 
@@ -75,13 +77,40 @@ class Carried:
         from ._carry import install
         from ._spans import adopted
 
-        span = current.get()
-        # A forked child already works for it.
-        if not wire.reachable() or (span is not None and span.id == self._id):
+        if not wire.reachable():
             return self._function(*args, **kwargs)
         install()
+        process.speaks = True
         with working_for(adopted(self._trace, self._id)):
             return self._function(*args, **kwargs)
+
+
+class Started(Carried):
+    """What a process was started to do."""
+
+    __slots__ = ("_parent",)
+
+    def __init__(self, span: "Span", function: Callable[..., Any]) -> None:
+        super().__init__(span, function)
+        self._parent = os.getpid()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        from ._carry import install
+        from ._spans import adopted
+
+        span = current.get()
+        # A forked child already works for it.
+        if wire.reachable() and (span is None or span.id != self._id):
+            install()
+            span, said = adopted(self._trace, self._id), thread.said
+            current.set(span)
+            if os.getppid() != self._parent:
+                # A server forked it, for somebody.
+                process.speaks = True
+                said.started = span
+                mark(span)
+            said.started = said.span = span
+        return self._function(*args, **kwargs)
 
 
 def wrap_processes(process: Any) -> None:
@@ -90,10 +119,10 @@ def wrap_processes(process: Any) -> None:
 
     @functools.wraps(start)
     def started(self: Any) -> None:
-        span = current.get()
+        span = working()
         if span is None or not wire.listening or "run" in self.__dict__:
             return start(self)  # type: ignore[no-any-return]
-        self.run = Carried(span, self.run)
+        self.run = Started(span, self.run)
         try:
             return start(self)  # type: ignore[no-any-return]
         finally:
@@ -108,7 +137,7 @@ def _detach(owner: Any, name: str) -> None:
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
-        if current.get() is None or not wire.listening:
+        if working() is None or not wire.listening:
             return function(*args, **kwargs)
         with working_for(None):
             return function(*args, **kwargs)
@@ -117,8 +146,48 @@ def _detach(owner: Any, name: str) -> None:
 
 
 def wrap_forkserver(forkserver: Any) -> None:
-    """The process that forks children for every span."""
+    """The process that forks children for every span. It is asked to for none, as the kernel sees who asks whom, and would
+    make the server that span's; each child says itself for which it is."""
     _detach(forkserver.ForkServer, "ensure_running")
+    # What its users call is bound to it already.
+    _detach(forkserver, "connect_to_new_process")
+
+
+class _Sent:
+    """Something on its way through a queue of multiprocessing. The thread that writes it, which serves every call, does so
+    for whoever put it there; whoever reads it finds the thing itself, and needs nothing of this."""
+
+    __slots__ = ("_item", "_span")
+
+    def __init__(self, span: "Optional[Span]", item: Any) -> None:
+        self._span, self._item = span, item
+
+    def __reduce__(self) -> Any:
+        if sys.modules["threading"].current_thread().name == "QueueFeederThread":
+            mark(self._span)
+        return operator.getitem, ([self._item], 0)
+
+
+def wrap_process_queues(queues: Any) -> None:
+    """multiprocessing.Queue: the kernel sees who feeds whom, if it sees who writes."""
+    put = queues.Queue.put
+
+    @functools.wraps(put)
+    def handed_in(self: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:
+        span = working()
+        # Where one thing was marked, the next has to be.
+        if wire.listening and (span is not None or self.__dict__.get("_argus_marked")):
+            self.__dict__["_argus_marked"] = True
+            obj = _Sent(span, obj)
+        return put(self, obj, *args, **kwargs)
+
+    queues.Queue.put = handed_in
+    _detach(queues.Queue, "_start_thread")
+
+
+def wrap_trackers(module: Any) -> None:
+    """The process that cleans up what all leave behind."""
+    _detach(module.ResourceTracker, "ensure_running")
 
 
 def wrap_process_pools(pool: Any) -> None:
@@ -129,7 +198,7 @@ def wrap_process_pools(pool: Any) -> None:
 
         @functools.wraps(function)
         def called(*args: Any, **kwargs: Any) -> Any:
-            span = current.get()
+            span = working()
             if span is not None and wire.listening:
                 if len(args) > place:
                     args = (*args[:place], Carried(span, args[place]), *args[place + 1 :])
@@ -147,12 +216,12 @@ def wrap_process_pools(pool: Any) -> None:
 
 
 def wrap_executors(process: Any) -> None:
-    """concurrent.futures.ProcessPoolExecutor, likewise."""
+    """concurrent.futures.ProcessPoolExecutor, likewise, and joblib's own."""
     submit: Any = process.ProcessPoolExecutor.submit
 
     @functools.wraps(submit)
     def submitted(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        span = current.get()
+        span = working()
         if span is None or not wire.listening:
             return submit(self, fn, *args, **kwargs)
         # It may start workers now, which will serve other spans later.

@@ -6,7 +6,20 @@ import sys
 from typing import Any, Mapping, Optional, Tuple
 
 from . import _carry
-from ._current import current, thread_id, working_for
+from ._current import (
+    Place,
+    Said,
+    current,
+    in_force,
+    mark,
+    mark_thread,
+    place,
+    process,
+    thread,
+    thread_id,
+    working,
+    working_for,
+)
 from ._values import kept, text_of
 from ._wire import encoded, now, wire
 
@@ -34,7 +47,12 @@ class Span:
     be set for the record, and so is ``status``, where the call does not raise what went wrong.
     """
 
-    __slots__ = ("_pid", "_working", "args", "call_id", "declares", "id", "kind", "name", "result", "status", "trace")
+    # fmt: off
+    __slots__ = (
+        "_pid", "_said", "_working", "above", "args", "astray", "call_id", "declares", "ended", "id", "kind", "name",
+        "place", "result", "status", "trace",
+    )
+    # fmt: on
 
     def __init__(
         self,
@@ -50,11 +68,22 @@ class Span:
         self.status: Optional[str] = None
         self._working: Optional[working_for] = None
         self._pid = 0
+        #: The thread that opened it, and where; what was current there.
+        self._said: Optional[Said] = None
+        self.place: Optional[Place] = None
+        self.above: Optional[Span] = None
+        #: Whether it is over; and whether it was left while it was not what was current, or in another context.
+        self.ended = self.astray = False
 
     @property
     def traceparent(self) -> str:
         """What hands the span to another process as its ``TRACEPARENT``; empty without a capture."""
         return f"00-{self.trace}-{self.id}-01" if self.id else ""
+
+    @property
+    def own(self) -> bool:
+        """Whether it is of this process."""
+        return self._pid == os.getpid()
 
     def start(self, above: "Optional[Span]" = None) -> bool:
         """Opens it, beneath the current span or the given one, for the mark that follows to make it current; whether
@@ -63,8 +92,13 @@ class Span:
             if not wire.reachable():
                 return False
             _carry.install()
-            above = above or current.get()
+            self.above, self.place, self._said = working(), place(), thread.said
+            above = above or self.above
+            if above is not None and not above.id:
+                # A child that is not sure whom it works for was started by somebody all the same.
+                above = thread.said.started if thread.said.started is not None and not thread.said.started.own else None
             trace, parent = (above.trace, above.id) if above is not None else _root()
+            process.speaks = thread.said.opened = True
             boot_ns, self._pid = now(), os.getpid()
             identity, self.trace = os.urandom(8).hex(), trace or os.urandom(16).hex()
             line = {
@@ -95,7 +129,11 @@ class Span:
 
     def end(self, error: Optional[BaseException] = None) -> None:
         """Closes it. A child that was forked within it does not: it is its parent's."""
-        if not self.id or not wire.listening or self._pid != os.getpid():
+        self.ended = True
+        if not self.astray:
+            # Nobody asks any more, and it would keep all that encloses it in memory.
+            self.above = None
+        if not self.id or not wire.listening or not self.own:
             return wire.flush()
         try:
             boot_ns = now()
@@ -119,8 +157,22 @@ class Span:
     def __exit__(self, _kind: Any, error: Optional[BaseException], _traceback: Any) -> None:
         working, self._working = self._working, None
         if working is not None:
-            working.leave(more=True)
+            if current.get() is not self or not working.leave(more=True):
+                self.stray()
             self.end(error)
+
+    def stray(self) -> None:
+        """Leaves it elsewhere than it was entered, or while another is current that was entered after it."""
+        self.astray = True
+        mark(working(), more=True)
+        said = self._said
+        # The thread that entered it, and does nothing in a task now, works on without it.
+        if said is not None and said is not thread.said and self.place and not self.place[1] and said.span is self:
+            mark_thread(said, in_force(self.above, self.place), more=True)
+
+
+#: What a worker works for that nobody knows.
+UNSURE = Span("step", "")
 
 
 def adopted(trace: str, identity: str) -> Span:

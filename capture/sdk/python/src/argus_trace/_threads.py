@@ -1,36 +1,41 @@
 """Threads and pools of threads work for the span that started them, or filled them."""
 
 import functools
+import sys
 from typing import TYPE_CHECKING, Any, Callable
 
-from ._current import current, working_for
+from ._current import current, thread, working, working_for
 from ._wire import wire
 
 if TYPE_CHECKING:
     from ._spans import Span
 
 
-def run_for(span: "Span", function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def run_for(span: "Span", function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Calls it, with the span current."""
     with working_for(span):
         return function(*args, **kwargs)
 
 
 def wrap_threads(threading: Any) -> None:
-    """A thread works for the span that started it."""
+    """A thread works for the span that started it, until it is seen to take work from elsewhere."""
     start = threading.Thread.start
 
     @functools.wraps(start)
     def started(self: Any) -> None:
-        span = current.get()
+        from ._spans import UNSURE
+
+        span = working()
         if span is None or not wire.listening:
             return start(self)  # type: ignore[no-any-return]
         run = self.run
+        base = UNSURE if _holds_queue(self) else span
 
         def running() -> None:
             # Taken off again, as it refers to the thread that it is part of.
             self.__dict__.pop("run", None)
-            run_for(span, run)
+            thread.said.started = base
+            run_for(base, run)
 
         self.run = running
         return start(self)  # type: ignore[no-any-return]
@@ -38,13 +43,32 @@ def wrap_threads(threading: Any) -> None:
     threading.Thread.start = started
 
 
-def wrap_pools(thread: Any) -> None:
-    """A pool's work is done for the span that submitted it."""
-    submit: Any = thread.ThreadPoolExecutor.submit
+def _holds_queue(started: Any) -> bool:
+    """Whether a thread has a queue of the one kind that cannot be followed, as it is written in C: in its arguments, or in
+    what its function refers to."""
+    kind = getattr(sys.modules.get("_queue"), "SimpleQueue", None)
+    if kind is None:
+        return False
+    try:
+        target = getattr(started, "_target", None) or started.run
+        function = getattr(target, "__func__", target)
+        held = [*getattr(started, "_args", ()), *getattr(started, "_kwargs", {}).values(), *vars(started).values()]
+        held += getattr(getattr(target, "__self__", None), "__dict__", {}).values()
+        held += [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+        held += [function.__globals__.get(name) for name in function.__code__.co_names]
+        return any(isinstance(one, kind) for one in held)
+    except (AttributeError, TypeError, ValueError):
+        # It runs what is not of Python, or refers to what is not there yet.
+        return False
+
+
+def _wrap_handing(owner: Any, name: str) -> None:
+    """A method that hands a function to a pool: it runs for the span that handed it in."""
+    submit: Any = getattr(owner, name)
 
     @functools.wraps(submit)
     def submitted(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        span = current.get()
+        span = working()
         if span is None or not wire.listening:
             return submit(self, fn, *args, **kwargs)
         # The pool may start a thread now, which will serve other spans later: the work has the span, not the thread.
@@ -54,7 +78,32 @@ def wrap_pools(thread: Any) -> None:
         finally:
             current.reset(token)
 
-    thread.ThreadPoolExecutor.submit = submitted
+    setattr(owner, name, submitted)
+
+
+def wrap_pools(module: Any) -> None:
+    """A pool's work is done for the span that submitted it."""
+    _wrap_handing(module.ThreadPoolExecutor, "submit")
+
+
+def wrap_gevent_pools(module: Any) -> None:
+    """gevent's pools of real threads."""
+    _wrap_handing(module.ThreadPool, "spawn")
+
+
+def wrap_futures(module: Any) -> None:
+    """What is called when a future is done runs in the pool's thread, for the span that asked for it."""
+    add: Any = module.Future.add_done_callback
+
+    @functools.wraps(add)
+    def added(self: Any, fn: Callable[..., Any]) -> Any:
+        span = working()
+        # asyncio only wakes its loop by that.
+        if span is not None and wire.listening and not str(getattr(fn, "__module__", "")).startswith("asyncio"):
+            fn = functools.partial(run_for, span, fn)
+        return add(self, fn)
+
+    module.Future.add_done_callback = added
 
 
 def wrap_workers(to_thread: Any) -> None:
@@ -63,7 +112,7 @@ def wrap_workers(to_thread: Any) -> None:
 
     @functools.wraps(run_sync)
     async def ran(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        span = current.get()
+        span = working()
         if span is None or not wire.listening:
             return await run_sync(function, *args, **kwargs)
 
@@ -76,3 +125,49 @@ def wrap_workers(to_thread: Any) -> None:
             return await run_sync(running, *args, **kwargs)
 
     to_thread.run_sync = ran
+
+
+def wrap_returning(from_thread: Any) -> None:
+    """What such a worker has done in the loop's thread."""
+    run, run_sync = from_thread.run, from_thread.run_sync
+
+    @functools.wraps(run)
+    def ran(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        span = working()
+        if span is None or not wire.listening:
+            return run(function, *args, **kwargs)
+
+        @functools.wraps(function)
+        async def running(*args: Any) -> Any:
+            with working_for(span):
+                return await function(*args)
+
+        return run(running, *args, **kwargs)
+
+    @functools.wraps(run_sync)
+    def ran_sync(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        span = working()
+        if span is None or not wire.listening:
+            return run_sync(function, *args, **kwargs)
+
+        @functools.wraps(function)
+        def running(*args: Any) -> Any:
+            return run_for(span, function, *args)
+
+        return run_sync(running, *args, **kwargs)
+
+    from_thread.run, from_thread.run_sync = ran, ran_sync
+
+
+def wrap_aiosqlite(core: Any) -> None:
+    """A connection of aiosqlite has a thread of its own, which serves whoever uses it."""
+    execute: Any = core.Connection._execute
+
+    @functools.wraps(execute)
+    async def executed(self: Any, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        span = working()
+        if span is None or not wire.listening:
+            return await execute(self, fn, *args, **kwargs)
+        return await execute(self, run_for, span, fn, *args, **kwargs)
+
+    core.Connection._execute = executed

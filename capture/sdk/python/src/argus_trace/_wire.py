@@ -4,7 +4,7 @@ import atexit
 import json
 import os
 import select
-import threading
+import sys
 import time
 from collections import deque
 from typing import Any, Deque, Dict, Mapping, Optional, Tuple
@@ -23,6 +23,18 @@ PATIENCE = 0.01
 
 #: A line that is not sent yet, with its instant.
 Held = Tuple[int, bytes]
+
+
+def original(module: str, name: str) -> Any:
+    """What a module had before gevent replaced it: these modules serve threads, not greenlets, and must not switch."""
+    patched = sys.modules.get("gevent.monkey")
+    if patched is not None:
+        return patched.get_original(module, name)
+    return getattr(sys.modules[module], name)
+
+
+_allocate_lock: Any = original("_thread", "allocate_lock")
+_get_ident: Any = original("_thread", "get_ident")
 
 
 def now() -> int:
@@ -51,7 +63,7 @@ class Wire:
     def _start_anew(self) -> None:
         """What a forked child does: its connection is its own, and what waits here is its parent's to send."""
         self._close()
-        self._lock = threading.Lock()
+        self._lock = _allocate_lock()
         self._sender = 0
         self._arrived: Deque[Held] = deque()
         self._queue = bytearray()
@@ -94,7 +106,7 @@ class Wire:
 
     def flush(self) -> None:
         """Sends what there is, unless somebody else is doing just that for longer than can be waited for."""
-        me = threading.get_ident()
+        me = _get_ident()
         # A signal's handler, or the collector, may open a span while this very thread is sending, and then goes on.
         lock = self._lock
         if self._sender == me or not lock.acquire(timeout=PATIENCE):

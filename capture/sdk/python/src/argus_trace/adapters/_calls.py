@@ -2,18 +2,18 @@
 
 from typing import Any, Dict, Optional
 
-from .._current import current, mark
+from .._current import current, mark, working
 from .._spans import Span
 
 
 class Call(Span):
     """A span that is opened and closed apart; current in between, in the context that opened it."""
 
-    __slots__ = ("_above", "_closed")
+    __slots__ = ("_closed",)
 
     def open(self, above: Optional[Span] = None) -> None:
         """Begins it beneath a span, or the current one."""
-        self._above, self._closed = current.get(), False
+        self._closed = False
         if self.start(above):
             current.set(self)
             mark(self)
@@ -21,16 +21,19 @@ class Call(Span):
     def step_out(self) -> None:
         """Goes on without being current, unless another call is that by now."""
         if current.get() is self:
-            above = self._above
+            above = self.above
             while isinstance(above, Call) and above._closed:
-                above = above._above
+                above = above.above
             current.set(above)
-            mark(above, more=True)
+            mark(working(), more=True)
 
     def close(self, error: Optional[BaseException] = None) -> None:
         """Ends it."""
         self._closed = True
-        self.step_out()
+        if current.get() is self:
+            self.step_out()
+        else:
+            self.stray()
         self.end(error)
 
 

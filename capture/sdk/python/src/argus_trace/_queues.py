@@ -1,0 +1,193 @@
+"""Queues of one's own: who takes something works for whoever put it there, if that can be told.
+
+A worker that a call started, and that takes from a queue, serves whoever fills it. But not every queue holds work: some
+hold what is borrowed and given back, or results. So the worker is said to work for another call only if its own has ended,
+if it takes not for the first time, and if nobody puts back what they took; else that it is not known whom it works for.
+Who is within a call that it entered itself works for that call, whatever it takes.
+"""
+
+import functools
+import sys
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+
+from ._current import current, mark, place, thread, working
+from ._wire import wire
+
+if TYPE_CHECKING:
+    from ._spans import Span
+
+
+class _Log:
+    """Who put what is in a queue, by the identity of each thing; and whether things were put back by who took some."""
+
+    __slots__ = ("gives_back", "putters")
+
+    def __init__(self) -> None:
+        self.gives_back = False
+        self.putters: "Dict[int, Optional[Span]]" = {}
+
+
+#: The queue that was taken from last in this context.
+_last: "ContextVar[Optional[_Log]]" = ContextVar("argus_queue", default=None)
+#: What this context worked for before it took anything, and what it has worked for since.
+_serving: "ContextVar[Optional[Tuple[Optional[Span], Optional[Span]]]]" = ContextVar("argus_serving", default=None)
+
+
+def wrap_queues(module: Any) -> None:
+    """queue.Queue, and those that derive from it."""
+    _wrap(module.Queue, "put", "get")
+
+
+def wrap_task_queues(module: Any) -> None:
+    """Those of asyncio; the methods that wait end in these."""
+    _wrap(module.Queue, "put_nowait", "get_nowait")
+
+
+def _wrap(queue: Any, putting: str, getting: str) -> None:
+    put, get = getattr(queue, putting), getattr(queue, getting)
+
+    @functools.wraps(put)
+    def handed_in(self: Any, item: Any, *args: Any, **kwargs: Any) -> Any:
+        log = _put(self, item) if wire.listening else None
+        try:
+            return put(self, item, *args, **kwargs)
+        except BaseException:
+            if log is not None:
+                log.putters.pop(id(item), None)
+            raise
+
+    @functools.wraps(get)
+    def handed_out(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            item = get(self, *args, **kwargs)
+        except BaseException:
+            _taken_nothing()
+            raise
+        if wire.listening:
+            _taken(self, item)
+        return item
+
+    setattr(queue, putting, handed_in)
+    setattr(queue, getting, handed_out)
+
+
+def _log_of(queue: Any) -> _Log:
+    return queue.__dict__.setdefault("_argus_log", _Log())  # type: ignore[no-any-return]
+
+
+def _put(queue: Any, item: Any) -> Optional[_Log]:
+    from ._spans import UNSURE
+
+    span = working()
+    log: Optional[_Log] = queue.__dict__.get("_argus_log")
+    if log is None:
+        # Most queues never see a span.
+        if span is None:
+            return None
+        log = _log_of(queue)
+    elif _last.get() is log:
+        log.gives_back = True
+    # The same thing twice cannot be told apart.
+    log.putters[id(item)] = span if log.putters.get(id(item), span) is span else UNSURE
+    return log
+
+
+def _taken(queue: Any, item: Any) -> None:
+    from ._spans import UNSURE
+
+    log: Optional[_Log] = queue.__dict__.get("_argus_log")
+    span = current.get()
+    if log is None:
+        if span is None:
+            return
+        log = _log_of(queue)
+    again = _last.get() is log
+    if not again:
+        _last.set(log)
+    putter = log.putters.pop(id(item), UNSURE)
+    if span is not None and span.place == place():
+        return
+    serving = _serving.get()
+    base = serving[0] if serving is not None and serving[1] is span else span
+    if base is None or not base.id:
+        # A thread that itself makes calls takes their results; of any other that no call started nothing is known.
+        if base is None and thread.said.opened:
+            return
+        base, serves = UNSURE, None if putter is None else UNSURE
+    elif putter is base or (again and not log.gives_back and base.ended):
+        serves = putter
+    else:
+        serves = UNSURE
+    _serve(base, serves)
+
+
+def _taken_nothing() -> None:
+    """Who served others goes on without anything of theirs."""
+    from ._spans import UNSURE
+
+    serving, span = _serving.get(), current.get()
+    if span is not None and serving is not None and serving[1] is span and serving[0] is not span:
+        _serve(serving[0], UNSURE)
+
+
+def _serve(base: "Optional[Span]", serves: "Optional[Span]") -> None:
+    _serving.set((base, serves))
+    current.set(serves)
+    mark(serves)
+
+
+#: Whose waiting for a condition is no waiting for work, or is seen by other means.
+_WAITERS = ("threading", "queue", "concurrent.futures", "asyncio", "multiprocessing")
+
+
+def wrap_conditions(threading: Any) -> None:
+    """A thread that a call started, and that waits for a condition of its own, may do what it then finds for anybody."""
+    wait = threading.Condition.wait
+
+    @functools.wraps(wait)
+    def waited(self: Any, timeout: Any = None) -> Any:
+        done = wait(self, timeout)
+        if wire.listening and _inherits():
+            waiter = sys._getframe(1)
+            if waiter.f_code is threading.Condition.wait_for.__code__ and waiter.f_back is not None:
+                waiter = waiter.f_back
+            if not str(waiter.f_globals.get("__name__")).startswith(_WAITERS):
+                _lose()
+        return done
+
+    threading.Condition.wait = waited
+
+
+def _inherits() -> bool:
+    """Whether this thread does nothing yet but what it was started for."""
+    span = current.get()
+    return span is not None and span is thread.said.started
+
+
+def _lose() -> None:
+    from ._spans import UNSURE
+
+    current.set(UNSURE)
+    mark(UNSURE)
+
+
+def wrap_connections(module: Any) -> None:
+    """What multiprocessing's queues and pipes bring to a child that was started for a call is for whoever sent it. Other
+    processes than children read answers."""
+
+    def reading(name: str) -> None:
+        read = getattr(module._ConnectionBase, name)
+
+        @functools.wraps(read)
+        def received(self: Any, *args: Any, **kwargs: Any) -> Any:
+            got = read(self, *args, **kwargs)
+            started = thread.said.started
+            if started is not None and not started.own and wire.listening and _inherits():
+                _lose()
+            return got
+
+        setattr(module._ConnectionBase, name, received)
+
+    reading("recv")
+    reading("recv_bytes")
