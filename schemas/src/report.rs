@@ -174,6 +174,12 @@ pub struct Call {
     pub number: u32,
     /// The span's id.
     pub span_id: String,
+    /// The span that it says is around it, whether or not that one is in the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<String>,
+    /// The model's id of the tool call, where the agent's log has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_id: Option<String>,
     /// The enclosing spans, outermost first.
     pub chain: Vec<String>,
     /// `agent`, `llm`, `tool`, `step`.

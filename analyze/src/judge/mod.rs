@@ -230,6 +230,8 @@ fn as_call(
     Call {
         number: call.number,
         span_id: span.span_id.clone(),
+        parent_id: span.parent_id.clone(),
+        call_id: span.call_id.clone(),
         chain,
         kind: span.kind.clone(),
         name: span.name.clone(),
