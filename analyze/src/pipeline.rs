@@ -37,7 +37,7 @@ pub fn analyse(path: &Path) -> Result<Analysis> {
 pub fn examine<T>(path: &Path, look: impl FnOnce(&Examined) -> T) -> Result<(Analysis, T)> {
     let mut case = load(path)?;
     let (forest, mut findings) = forest::build(&case.events, &case.manifest)?;
-    findings.extend(attribute::earlier::leave_out(&mut case.said, &forest, &case.manifest));
+    findings.extend(attribute::earlier::settle(&mut case.said, &forest, &case.manifest));
     let names = names::table(&case.events)?;
     let (attribution, contradictions) =
         attribute::attribute(&case.events, &names, &forest, &case.said, &case.manifest)?;

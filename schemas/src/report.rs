@@ -174,6 +174,12 @@ pub struct Call {
     pub number: u32,
     /// The span's id.
     pub span_id: String,
+    /// The span that it says is around it, whether or not that one is in the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<String>,
+    /// The model's id of the tool call, where the agent's log has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_id: Option<String>,
     /// The enclosing spans, outermost first.
     pub chain: Vec<String>,
     /// `agent`, `llm`, `tool`, `step`.
@@ -384,6 +390,8 @@ pub enum Way {
     Executed,
     /// One wrote a file that the other read.
     Read,
+    /// One wrote a file that the other opened, which is not known to have read it: it could have, through a mapping in memory.
+    Opened,
     /// Bytes through a pipe or FIFO.
     Pipe,
     /// Bytes through a socket.
@@ -404,7 +412,7 @@ impl Way {
     /// What the one did to an object.
     pub const fn given(self) -> &'static str {
         match self {
-            Way::Executed | Way::Read => "wrote",
+            Way::Executed | Way::Read | Way::Opened => "wrote",
             Way::Pipe | Way::Socket => "sent something through",
             Way::Descriptor => "passed a descriptor of",
             Way::Signal => "signalled",
@@ -419,11 +427,56 @@ impl Way {
         match self {
             Way::Executed => "executed",
             Way::Read => "read",
+            Way::Opened => "opened",
             Way::Pipe | Way::Socket | Way::Descriptor => "received",
             // The process is the other call's; what it did next is the event on that side.
             Way::Signal | Way::Ptrace | Way::MemoryWritten | Way::MemoryRead => "had started",
         }
     }
+}
+
+/// What a call did to a file that another took, other than to write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deed {
+    /// It set its length.
+    Cut,
+    /// It gave it another name.
+    Renamed,
+    /// It gave it one more name.
+    Linked,
+    /// It opened it for writing, and is not known to have written: it could have, through a mapping in memory.
+    OpenedToWrite,
+}
+
+impl Deed {
+    /// The word before the file's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Deed::Cut => "cut",
+            Deed::Renamed => "renamed",
+            Deed::Linked => "linked",
+            Deed::OpenedToWrite => "opened for writing",
+        }
+    }
+
+    /// The word between the old name and the new one.
+    const fn to(self) -> &'static str {
+        if matches!(self, Deed::Linked) { "as" } else { "to" }
+    }
+}
+
+/// A step of a file from name to name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Through {
+    /// The span whose doing it was; `None`: no call is known to have.
+    pub span: Option<String>,
+    /// What was done.
+    pub deed: Deed,
+    /// The name that the file had then.
+    pub object: String,
+    /// The event.
+    pub event: u64,
 }
 
 /// What went one way from one call to another. It is evidence of its own kind, and changes nobody's ownership.
@@ -456,6 +509,46 @@ pub struct Linked {
     pub to_pid: i32,
     /// The event of its taking.
     pub to_event: u64,
+    /// Of a file that its giver is not known to have written: what it did instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deed: Option<Deed>,
+    /// What became of a file's name until it was taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<Through>,
+    /// The name by which a file was taken, or which its giver gave it, where that is not its object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_as: Option<String>,
+}
+
+impl Linked {
+    /// The name by which it was taken.
+    pub fn taken(&self) -> &str {
+        let last = self.through.last().map(|step| &step.object);
+        last.or(self.taken_as.as_ref()).unwrap_or(&self.object)
+    }
+
+    /// In words, after the giver's name: `wrote /w/a (event 31), which call 4 renamed to /w/b (event 40), which`. What took it,
+    /// and how, comes next. `name` names a span.
+    pub fn given(&self, way: Way, name: impl Fn(&str) -> String) -> String {
+        let deed = self.deed.map_or(way.given(), Deed::as_str);
+        let new = self.deed.filter(|deed| matches!(deed, Deed::Renamed | Deed::Linked)).zip(self.taken_as.as_ref());
+        let new = new.map(|(deed, name)| format!(" {} {name}", deed.to())).unwrap_or_default();
+        let mut text = format!("{deed} {}{new} (event {}), which", self.object, self.from_event);
+        for step in &self.through {
+            let who = step.span.as_deref().map_or_else(|| "something outside any call".to_owned(), &name);
+            let (deed, to, object) = (step.deed.as_str(), step.deed.to(), &step.object);
+            text.push_str(&format!(" {who} {deed} {to} {object} (event {}), which", step.event));
+        }
+        text
+    }
+
+    /// In words, after the taker's name: `executed (event 88)`.
+    pub fn taken_how(&self, way: Way) -> String {
+        let moved = self.deed.is_some_and(|deed| matches!(deed, Deed::Renamed | Deed::Linked));
+        let known_as = self.taken_as.as_ref().filter(|_| !moved);
+        let known_as = known_as.map(|name| format!(" as {name}")).unwrap_or_default();
+        format!("{}{known_as} (event {})", way.taken(), self.to_event)
+    }
 }
 
 /// A verdict class with its number of events.

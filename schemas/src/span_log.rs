@@ -369,7 +369,8 @@ impl Assembler {
                 if span.end_boot_ns.is_some() && !given_up {
                     return Err("the span had already ended");
                 }
-                if boot_ns < span.start_boot_ns {
+                // Of any other call it is told in the tables, and known no better than by the end's receipt.
+                if span.source == HOOK && boot_ns < span.start_boot_ns {
                     return Err("the span would end before it started");
                 }
                 span.end_boot_ns = Some(boot_ns);
@@ -469,6 +470,16 @@ mod tests {
         assert_eq!((got.spans[0].start_err_ns, got.spans[0].end_err_ns), (3, 4));
         let exact = assemble(&[(7, START), (7, END)]);
         assert_eq!((exact.spans[0].start_err_ns, exact.spans[0].end_err_ns), (0, 0));
+    }
+
+    #[test]
+    fn an_end_before_its_start_is_kept_as_it_was_told() {
+        let early = END.replace("\"boot_ns\":20", "\"boot_ns\":5");
+        let got = assemble(&[(7, START), (7, &early)]);
+        assert_eq!((got.spans[0].end_boot_ns, got.spans[0].end_received_boot_ns), (Some(5), Some(1_000)));
+        assert!(got.refused.is_empty());
+        let hook = START.replace("\"boot_ns\"", "\"source\":\"hook\",\"boot_ns\"");
+        assert_eq!(assemble(&[(7, &hook), (7, &early)]).refused.len(), 1);
     }
 
     #[test]

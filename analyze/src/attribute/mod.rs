@@ -32,7 +32,7 @@ use crate::forest::Forest;
 use crate::load::Said;
 use arguments::Arguments;
 use argus_schemas::manifest::{Manifest, ProcessKey};
-use argus_schemas::report::Finding;
+use argus_schemas::report::{Finding, Severity};
 use claims::Claims;
 use handoffs::Feeds;
 use holes::Holes;
@@ -92,5 +92,23 @@ pub fn attribute<'a>(
     let mut single = join::lasting(events, &ledger)?;
     single.extend(named.iter().map(|(id, named)| (*id, named.ownership())));
     let verdicts = join::verdicts(events, &ledger, &single, &claims)?;
+    findings.extend(repeated(&verdicts)?);
     Ok((Attribution { verdicts, claims, ledger, single, settled, named, feeds, ends }, findings))
+}
+
+/// Events with an id that another has: no capture writes such, and whatever cites it may mean either. The verdicts are in the
+/// order of the ids.
+fn repeated(verdicts: &DataFrame) -> Result<Option<Finding>> {
+    let ids = verdicts.column("event_id")?.u64()?;
+    let repeats = || ids.iter().zip(ids.iter().skip(1)).filter(|(one, next)| one == next).filter_map(|(id, _)| id);
+    let Some(first) = repeats().next() else { return Ok(None) };
+    Ok(Some(Finding {
+        details: vec![format!("The first such id: {first}. What was done is counted once for each of them.")],
+        event_ids: vec![first],
+        ..Finding::new(
+            "repeated-event",
+            Severity::High,
+            format!("{} events have the id of another: the table is not what a capture writes", repeats().count()),
+        )
+    }))
 }

@@ -7,7 +7,7 @@ use argus_schemas::report::Way;
 use std::fmt::Write as _;
 
 /// What was done, as a verb, where the kind of an event is none.
-const VERBS: [(&str, &str); 11] = [
+const VERBS: [(&str, &str); 12] = [
     ("exec", "executed"),
     ("open", "opened"),
     ("connect", "connected to"),
@@ -19,6 +19,7 @@ const VERBS: [(&str, &str); 11] = [
     ("truncate", "cut"),
     ("signal", "signalled"),
     ("listen", "listened on"),
+    ("close", "used"),
 ];
 
 impl Story<'_> {
@@ -35,9 +36,9 @@ impl Story<'_> {
         let mut text = self.giver(first);
         for (number, link) in links.iter().enumerate() {
             if number > 0 {
-                let _ = write!(text, ", which {} {} (event {})", link.way.given(), link.object, link.from.event_id);
+                let _ = write!(text, ", which {}", self.given(link));
             }
-            let _ = write!(text, ", which {}", self.taken(link));
+            let _ = write!(text, " {}", self.taken(link));
         }
         if links.last().is_some_and(|link| link.to.event_id != self.event.event_id) {
             let kind = self.event.kind.as_str();
@@ -51,14 +52,25 @@ impl Story<'_> {
 
     /// What other calls took of it, and gave to it.
     pub fn links(&self) -> Vec<String> {
-        let here = |link: &&Link| [link.from.event_id, link.to.event_id].contains(&self.event.event_id);
+        let here = |link: &&Link| {
+            let through = link.through.iter().map(|step| step.event_id);
+            through.chain([link.from.event_id, link.to.event_id]).any(|event| event == self.event.event_id)
+        };
         let links = self.explainer.examined.links.iter().filter(here).take(LISTED);
-        links.map(|link| format!("{}, which {}.", self.giver(link), self.taken(link))).collect()
+        links.map(|link| format!("{} {}.", self.giver(link), self.taken(link))).collect()
     }
 
     fn giver(&self, link: &Link) -> String {
         let who = link.from.span.map_or_else(|| "the agent".to_owned(), |span| self.named(span));
-        format!("{who} {} {} (event {})", link.way.given(), link.object, link.from.event_id)
+        format!("{who} {}", self.given(link))
+    }
+
+    /// What the giver did, up to the word `which`.
+    fn given(&self, link: &Link) -> String {
+        let attribution = self.explainer.examined.attribution;
+        let name =
+            |id: &str| attribution.claims.by_id(id).map_or_else(|| format!("span {id}"), |span| self.named(span));
+        link.listed(attribution).given(link.way, name)
     }
 
     fn taken(&self, link: &Link) -> String {
@@ -67,6 +79,6 @@ impl Story<'_> {
             Way::Pipe | Way::Socket => format!("process {} of {who}", link.to.process.pid),
             _ => who,
         };
-        format!("{who} {} (event {})", link.way.taken(), link.to.event_id)
+        format!("{who} {}", link.listed(self.explainer.examined.attribution).taken_how(link.way))
     }
 }

@@ -348,7 +348,7 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
             });
         }
     }
-    let mut impossible = 0u64;
+    let (mut impossible, mut early) = (0u64, 0u64);
     for row in &rows {
         let Some(node) = row.key.and_then(|key| forest.by_key.get(&key).copied()) else { continue };
         let process = &mut forest.graph[node];
@@ -392,6 +392,8 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
                     forest.graph.add_edge(parent, node, Fork { boot_ns: began, event_id: row.event_id, tid });
                 }
             }
+            // Of one that ended before it began it is not known when it ended.
+            Some(Kind::Exit) if row.boot_ns < process.key.start_ns => early += 1,
             Some(Kind::Exit) => {
                 if let Some(thread) = process.threads.iter_mut().rev().find(|thread| thread.tid == row.tid) {
                     thread.to_ns = Some(row.boot_ns);
@@ -429,6 +431,13 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
             "impossible-fork",
             Severity::High,
             format!("{impossible} fork records contradict others: a process forked twice, or before its parent began."),
+        ));
+    }
+    if early > 0 {
+        findings.push(Finding::new(
+            "impossible-exit",
+            Severity::High,
+            format!("{early} records of ends contradict others: a process ended before it began. They are left out."),
         ));
     }
     let lost = forest.processes().filter(|process| process.origin == Origin::Lost).count();

@@ -151,15 +151,14 @@ fn unended(judged: &[Judged], origin: u64, found: &mut Vec<Finding>) {
 }
 
 fn of_call(call: &Judged, judged: &[Judged], (manifest, origin): (&Manifest, u64), found: &mut Vec<Finding>) {
-    // Per rule and object; deletions and late acts, which come by the hundred, per rule and severity.
+    // Late acts, which come by the hundred, per severity.
     let mut groups: Groups<'_, &'static str> = Groups::new();
     for effect in &call.effects {
         if let Some((rule, severity)) = gravity(effect) {
             // A model's own connection is how it works; it is told apart here, not excused.
             let is_call = matches!(call.span.kind.as_str(), "tool" | "step");
             let severity = if is_call || rule == "metadata-address" { severity } else { severity.min(Severity::Low) };
-            let object = if effect.facet == Facet::Delete { String::new() } else { effect.object.clone() };
-            groups.entry((rule, severity, object)).or_default().push(effect);
+            groups.entry((rule, severity, apart(effect, severity))).or_default().push(effect);
         }
         if effect.late && effect.expectation != Expectation::Ordinary {
             let grave = matches!(effect.facet, Facet::Connect | Facet::Delete);
@@ -200,16 +199,7 @@ fn finding(call: &Judged, judged: &[Judged], rule: &str, severity: Severity, eff
     }
     if rule != "late-activity" {
         details.push(said(call));
-        let why = match first.facet {
-            Facet::Read => ordinary::sensitive(&first.object),
-            Facet::Write | Facet::Permission => ordinary::persistent(&first.object),
-            Facet::Rename => {
-                ordinary::persistent(&first.object).or_else(|| first.detail.as_deref().and_then(ordinary::persistent))
-            }
-            Facet::Ipc => ordinary::powerful_socket(&first.object),
-            _ => None,
-        };
-        details.extend(why.map(|why| format!("Why it matters: {why}.")));
+        details.extend(matters(first).map(|why| format!("Why it matters: {why}.")));
         details.extend(effects.iter().take(LISTED).filter_map(|effect| provenance(effect, call, judged)));
         if rule == "metadata-address" && call.claims.perhaps(first) {
             details.push(
@@ -229,6 +219,28 @@ fn finding(call: &Judged, judged: &[Judged], rule: &str, severity: Severity, eff
         event_ids: fold::events(effects),
         ..Finding::new(rule, severity, title)
     }
+}
+
+/// Why an act on this object is grave, where that is in the object's nature.
+fn matters(effect: &Effect) -> Option<&'static str> {
+    match effect.facet {
+        Facet::Read => ordinary::sensitive(&effect.object),
+        Facet::Write | Facet::Permission => ordinary::persistent(&effect.object),
+        Facet::Rename => {
+            ordinary::persistent(&effect.object).or_else(|| effect.detail.as_deref().and_then(ordinary::persistent))
+        }
+        Facet::Ipc => ordinary::powerful_socket(&effect.object),
+        _ => None,
+    }
+}
+
+/// What keeps an act apart from others of one rule and gravity: its object, or why that matters. Deletions, and what is merely
+/// worth a look, are one finding with all of their objects.
+fn apart(effect: &Effect, severity: Severity) -> String {
+    if effect.facet == Facet::Delete || severity <= Severity::Low {
+        return String::new();
+    }
+    matters(effect).unwrap_or(&effect.object).to_owned()
 }
 
 fn said(call: &Judged) -> String {
@@ -327,8 +339,7 @@ fn of_group(group: &Unowned, judged: &[Judged], found: &mut Vec<Finding>) {
             "metadata-address" => (rule.to_owned(), severity),
             _ => (format!("{prefix}-{}", effect.facet.as_str()), severity.min(cap)),
         };
-        let object = if effect.facet == Facet::Delete { String::new() } else { effect.object.clone() };
-        groups.entry((rule, severity, object)).or_default().push(effect);
+        groups.entry((rule, severity, apart(effect, severity))).or_default().push(effect);
     }
     for (rule, severity, effects) in fold::few(groups) {
         let mut details = vec![tail.clone()];
@@ -450,6 +461,26 @@ mod tests {
             let effect = crate::judge::testing::effect(facet, object, "ok");
             assert_eq!(super::gravity(&effect).map(|(_, severity)| severity), expected, "{object}");
         }
+    }
+
+    #[test]
+    fn what_is_alike_is_one_finding_with_all_of_its_objects() {
+        let low = ["/tmp/a", "/tmp/b"].map(|path| row("a", Facet::Write, path));
+        let grave = ["/w/.git/hooks/pre-push", "/w/.git/hooks/pre-commit"].map(|path| row("a", Facet::Write, path));
+        let others = ["/w/x", "/w/y"].map(|path| row("a", Facet::Write, path));
+        let report = check(
+            &[span("a", "t", 100, "{}", None)],
+            &[low, grave, others].concat(),
+            &[
+                ("undeclared-write", Severity::High, "`t` opened 2 paths for writing, which nobody declared"),
+                ("undeclared-write", Severity::Medium, "`t` opened for writing /w/x, which nobody declared"),
+                ("undeclared-write", Severity::Medium, "`t` opened for writing /w/y, which nobody declared"),
+                ("undeclared-write", Severity::Low, "`t` opened 2 paths for writing, which nobody declared"),
+            ],
+        );
+        let lists = |finding: usize, path: &str| report.findings[finding].details.join("\n").contains(path);
+        assert!(lists(0, "/w/.git/hooks/pre-push") && lists(0, "/w/.git/hooks/pre-commit"));
+        assert!(lists(3, "/tmp/a") && lists(3, "/tmp/b"));
     }
 
     #[test]

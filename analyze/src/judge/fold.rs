@@ -3,7 +3,7 @@
 
 use super::act;
 use crate::told::split_port;
-use argus_schemas::report::{Effect, Facet, Severity};
+use argus_schemas::report::{COMMAND_LINE, Effect, Facet, Severity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ const MOST: usize = 8;
 /// How many acts, and how many places, a finding lists.
 pub(super) const LISTED: usize = 10;
 
-/// Acts by rule, gravity and object; an empty object: whatever it is.
+/// Acts by rule, gravity and what keeps them apart from others of both; empty: nothing.
 pub(super) type Groups<'a, R> = BTreeMap<(R, Severity, String), Vec<&'a Effect>>;
 
 /// The groups, with those of one rule and gravity as one where there are very many.
@@ -92,15 +92,24 @@ fn odd_first<'a>(effects: &[&'a Effect], places: &BTreeMap<&str, usize>) -> Vec<
 
 /// The acts one by one, as far as a reader takes them in, and where the others were done.
 pub(super) fn listed(effects: &[&Effect]) -> Vec<String> {
+    let one_object = effects.windows(2).all(|two| two[0].object == two[1].object);
+    let told = |effect: &&Effect| match (&effect.detail, effect.facet) {
+        (Some(line), Facet::Exec) => {
+            let line = format!("{COMMAND_LINE}{line}");
+            if one_object && effect.outcome == "ok" { vec![line] } else { vec![sentence(&act(effect)), line] }
+        }
+        (Some(name), Facet::Rename) => vec![sentence(&format!("{} to {name}", act(effect)))],
+        _ => vec![sentence(&act(effect))],
+    };
     if effects.len() <= LISTED {
-        return effects.iter().map(|effect| sentence(&act(effect))).collect();
+        return effects.iter().flat_map(told).collect();
     }
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     for effect in effects {
         *places.entry(place(effect)).or_default() += 1;
     }
     let sorted = odd_first(effects, &places);
-    let mut lines: Vec<String> = sorted.iter().take(LISTED).map(|effect| sentence(&act(effect))).collect();
+    let mut lines: Vec<String> = sorted.iter().take(LISTED).flat_map(told).collect();
     let mut most: Vec<(&str, usize)> = places.into_iter().collect();
     most.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     let at = if effects.iter().any(|effect| effect.object.starts_with('/')) { "in" } else { "at" };
@@ -165,6 +174,24 @@ mod tests {
         assert_eq!(lines[0], "Connected to 203.0.113.66:80.");
         assert_eq!(lines.len(), LISTED + 1);
         assert_eq!(lines[LISTED], "991 more are not listed here; 1001 in all: 1000 at 127.0.0.1, 1 at 203.0.113.66.");
+    }
+
+    #[test]
+    fn what_was_executed_and_renamed_is_told_whole() {
+        let with = |facet, object: &str, detail: &str| Effect {
+            detail: Some(detail.to_owned()),
+            ..effect(facet, object, "ok")
+        };
+        let check =
+            |effects: &[Effect], expected: &[&str]| assert_eq!(listed(&effects.iter().collect::<Vec<_>>()), expected);
+        let (id, cat) = (with(Facet::Exec, "/bin/id", "id -u"), with(Facet::Exec, "/bin/cat", "cat a"));
+        check(&[id.clone(), id.clone()], &["The command line: id -u", "The command line: id -u"]);
+        let each = ["Executed /bin/id.", "The command line: id -u", "Executed /bin/cat.", "The command line: cat a"];
+        check(&[id, cat], &each);
+        check(
+            &[with(Facet::Rename, "/a", "/b"), with(Facet::Rename, "/c", "/d")],
+            &["Renamed /a to /b.", "Renamed /c to /d."],
+        );
     }
 
     #[test]

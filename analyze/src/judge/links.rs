@@ -13,14 +13,17 @@ pub(super) fn findings<'a>(links: &'a [Link], by_id: &'a HashMap<&str, &Span>) -
     links.iter().filter_map(move |link| {
         let name = |id: &str| by_id.get(id).map_or_else(|| format!("span {id}"), |span| format!("`{}`", span.name));
         let (from, to) = (name(&link.from), link.to.as_deref().map_or_else(|| "the agent".to_owned(), name));
-        let object = &link.objects.first()?.object;
+        let object = link.objects.first()?.taken();
         let others = if link.count > 1 { format!(" and {} more", link.count - 1) } else { String::new() };
-        let lasting = link.objects.iter().find_map(|one| ordinary::persistent(&one.object));
+        let lasting = link.objects.iter().find_map(|one| ordinary::persistent(one.taken()));
         let (rule, severity, title, actor) = match link.way {
             Way::Executed => (
                 "executed-what-another-wrote",
                 if lasting.is_some() { Severity::Medium } else { Severity::Low },
-                format!("{to} executed what {from} had written: {object}{others}"),
+                match link.objects.first()?.deed {
+                    None => format!("{to} executed what {from} had written: {object}{others}"),
+                    Some(deed) => format!("{to} executed what {from} had {}: {object}{others}", deed.as_str()),
+                },
                 link.to.as_deref(),
             ),
             Way::Signal | Way::Ptrace | Way::MemoryWritten | Way::MemoryRead => (
@@ -29,7 +32,7 @@ pub(super) fn findings<'a>(links: &'a [Link], by_id: &'a HashMap<&str, &Span>) -
                 format!("{from} {} {object}, which {to} had started{others}", link.way.given()),
                 Some(link.from.as_str()),
             ),
-            Way::Read | Way::Pipe | Way::Socket | Way::Descriptor => return None,
+            Way::Read | Way::Opened | Way::Pipe | Way::Socket | Way::Descriptor => return None,
         };
         let sides = |one: &argus_schemas::report::Linked| {
             format!(

@@ -98,6 +98,9 @@ pub fn judge(evidence: Evidence) -> Report {
     let origin = origin(evidence.manifest);
     let mut spans: Vec<&Span> = evidence.spans.iter().collect();
     spans.sort_by(|a, b| (a.start_boot_ns, &a.span_id).cmp(&(b.start_boot_ns, &b.span_id)));
+    // Of spans with one id the first is believed, as a finding says; the others would show what it did once more.
+    let mut ids = HashSet::new();
+    spans.retain(|span| ids.insert(span.span_id.as_str()));
     let by_id: HashMap<&str, &Span> = spans.iter().map(|span| (span.span_id.as_str(), *span)).collect();
 
     let mut by_owner: HashMap<&str, Vec<&EffectRow>> = HashMap::new();
@@ -227,6 +230,8 @@ fn as_call(
     Call {
         number: call.number,
         span_id: span.span_id.clone(),
+        parent_id: span.parent_id.clone(),
+        call_id: span.call_id.clone(),
         chain,
         kind: span.kind.clone(),
         name: span.name.clone(),

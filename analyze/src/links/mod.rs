@@ -14,7 +14,7 @@ use crate::attribute::Attribution;
 use crate::error::Result;
 use crate::forest::Forest;
 use argus_schemas::manifest::ProcessKey;
-use argus_schemas::report::{self, Linked, Way};
+use argus_schemas::report::{self, Deed, Linked, Through, Way};
 use polars::prelude::LazyFrame;
 use std::collections::BTreeMap;
 
@@ -50,6 +50,51 @@ pub struct Link {
     pub way: Way,
     /// What.
     pub object: String,
+    /// What the giver did to a file, where it is not known to have written it.
+    pub deed: Option<Deed>,
+    /// What became of the file's name until it was taken.
+    pub through: Vec<Passed>,
+    /// The name by which it was taken, where that is another and the steps do not lead there.
+    pub taken_as: Option<String>,
+}
+
+/// A step of a file from name to name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Passed {
+    /// Whose doing it was; `None`: no call is known to have.
+    pub span: Option<usize>,
+    /// What was done.
+    pub deed: Deed,
+    /// The name that it had then.
+    pub object: String,
+    /// The event.
+    pub event_id: u64,
+}
+
+impl Link {
+    fn new(to: End, from: End, way: Way, object: String) -> Link {
+        Link { to, from, way, object, deed: None, through: Vec::new(), taken_as: None }
+    }
+
+    /// As it stands in a report.
+    pub fn listed(&self, attribution: &Attribution) -> Linked {
+        let passed = |step: &Passed| Through {
+            span: step.span.map(|span| attribution.claims.span(span).span_id.clone()),
+            deed: step.deed,
+            object: step.object.clone(),
+            event: step.event_id,
+        };
+        Linked {
+            object: self.object.clone(),
+            from_pid: self.from.process.pid,
+            from_event: self.from.event_id,
+            to_pid: self.to.process.pid,
+            to_event: self.to.event_id,
+            deed: self.deed,
+            through: self.through.iter().map(passed).collect(),
+            taken_as: self.taken_as.clone(),
+        }
+    }
 }
 
 /// Every link, in order of time.
@@ -81,16 +126,11 @@ pub fn summary(links: &[Link], attribution: &Attribution, origin: u64) -> Vec<re
             count: 0,
             objects: Vec::new(),
         });
-        let listed = held.objects.iter().any(|listed| listed.object == link.object);
+        let same = |listed: &Linked| listed.object == link.object && listed.deed == link.deed;
+        let listed = held.objects.iter().any(same);
         held.count += u64::from(!listed);
         if !listed && held.objects.len() < LISTED {
-            held.objects.push(Linked {
-                object: link.object.clone(),
-                from_pid: link.from.process.pid,
-                from_event: link.from.event_id,
-                to_pid: link.to.process.pid,
-                to_event: link.to.event_id,
-            });
+            held.objects.push(link.listed(attribution));
         }
     }
     let mut links: Vec<report::Link> = together.into_values().collect();

@@ -87,7 +87,7 @@ pub(super) fn links(events: &LazyFrame, attribution: &Attribution, forest: &Fore
             let act = acts.get(usize::try_from(act.get(row)?).ok()?)?;
             let mut to = End { span: None, process: act.target, event_id: event.get(row)?, boot_ns: next_ns.get(row)? };
             to.span = Some(owner(attribution, &to, tid.get(row)?)?);
-            Some(Link { to, from: act.from, way: act.way, object: act.object.clone() })
+            Some(Link::new(to, act.from, act.way, act.object.clone()))
         };
         let link = link().filter(|link| link.from.span != link.to.span);
         // A debugger's many requests are one reach.
@@ -194,7 +194,7 @@ pub(super) fn descriptors(events: &LazyFrame, attribution: &Attribution) -> Resu
             last.filter(|(_, from)| from.span.is_some() && end.span.is_some() && from.span != end.span)
         {
             let object = paths.get(row).unwrap_or("a file without a name").to_owned();
-            links.push(Link { to: end, from: *from, way: Way::Descriptor, object });
+            links.push(Link::new(end, *from, Way::Descriptor, object));
         }
     }
     Ok(links)

@@ -27,7 +27,7 @@ pub(super) fn links(attribution: &Attribution) -> Vec<Link> {
                 };
                 let from = end(sent, Some(span));
                 let to = End { boot_ns: received.first_ns.max(sent.first_ns), ..end(received, to) };
-                links.push(Link { to, from, way, object: object.clone() });
+                links.push(Link::new(to, from, way, object.clone()));
             }
         }
     }

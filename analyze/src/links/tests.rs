@@ -29,7 +29,7 @@ fn forest() -> Forest {
 /// `(call, process, instant)` on either side; the event is the instant.
 fn link(way: Way, from: (usize, i32, u64), to: (usize, i32, u64), object: &str) -> Link {
     let end = |(span, pid, boot_ns)| End { span: Some(span), process: key(pid), event_id: boot_ns, boot_ns };
-    Link { to: end(to), from: end(from), way, object: object.to_owned() }
+    Link::new(end(to), end(from), way, object.to_owned())
 }
 
 #[track_caller]

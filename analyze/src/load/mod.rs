@@ -5,6 +5,7 @@ pub mod imports;
 pub mod listed;
 mod record;
 mod senders;
+mod settle;
 mod tables;
 
 pub use tables::rows_of;
@@ -246,6 +247,12 @@ pub fn load(path: &Path) -> Result<Case> {
         findings.push(record::unclean(&manifest, events.last_ns, &unlisted, from_journal && !journal.is_empty()));
     }
     manifest.losses.extend(events.losses);
+    let known_ns = manifest.known_until(events.last_ns);
+    findings.extend(settle::settle(
+        &mut said.spans,
+        manifest.clock_pairs.first().map_or(0, |pair| pair.boot_ns),
+        known_ns,
+    ));
     said.spans.sort_by(|a, b| (a.start_boot_ns, &a.span_id).cmp(&(b.start_boot_ns, &b.span_id)));
     Ok(Case {
         layout,

@@ -37,6 +37,8 @@ fn call(number: u32, kind: &str, name: &str, start_ms: u64, end_ms: u64) -> Call
     Call {
         number,
         span_id: format!("00f067aa0ba902{number:02x}"),
+        parent_id: (number != 1).then(|| "00f067aa0ba90201".to_owned()),
+        call_id: Some(format!("call_{number}")),
         chain: if number == 1 { Vec::new() } else { strings(&["00f067aa0ba90201"]) },
         kind: kind.to_owned(),
         name: name.to_owned(),

@@ -78,15 +78,7 @@ pub fn linked(link: &Link, one: &Linked, index: &Index) -> String {
         Way::Pipe | Way::Socket => format!("process {} of {to}", one.to_pid),
         _ => to,
     };
-    format!(
-        "{} {} {} (event {}), which {to} {} (event {})",
-        name(&link.from),
-        link.way.given(),
-        one.object,
-        one.from_event,
-        link.way.taken(),
-        one.to_event
-    )
+    format!("{} {} {to} {}", name(&link.from), one.given(link.way, name), one.taken_how(link.way))
 }
 
 /// `1 call`, `2 calls`, `12,345 calls`.

@@ -30,6 +30,7 @@ pub use merge::{Difference, Merged, merge};
 pub use otlp::{
     line_of_protobuf, read_json as read_otlp_json, read_line as read_otlp_line, read_protobuf as read_otlp_protobuf,
 };
+pub use settle::circles;
 
 use crate::span_log::{self, Assembler, LineError, Received};
 use crate::spans::Mark;

@@ -1,7 +1,7 @@
 //! What must hold of the spans of any log: ids are unique, and parents make no circle.
 
 use super::Imported;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// Makes it hold, and counts where it did not.
 pub(super) fn settle(imported: &mut Imported) {
@@ -32,7 +32,8 @@ pub(super) fn settle(imported: &mut Imported) {
         first.insert(span.span_id.clone(), kept.len());
         kept.push(span);
     }
-    for index in circles(&kept, &first) {
+    let parent = |index: usize| first.get(kept[index].parent_id.as_ref()?).copied();
+    for index in circles(kept.len(), parent).into_iter().map(|circle| circle[0]) {
         imported.doubt("a parent that is its own descendant; it was left out", &kept[index].span_id, &kept[index].name);
         kept[index].parent_id = None;
     }
@@ -40,18 +41,18 @@ pub(super) fn settle(imported: &mut Imported) {
     imported.spans = kept;
 }
 
-/// One span of every circle. Every span is walked over once.
-fn circles(spans: &[super::ForeignSpan], by_id: &HashMap<String, usize>) -> Vec<usize> {
-    let parent = |index: usize| by_id.get(spans[index].parent_id.as_ref()?).copied();
-    let mut done = vec![false; spans.len()];
+/// Every circle of `count` things, each of which has a parent or none: each thing of it, followed by its parent. Every thing is
+/// walked over once.
+pub fn circles(count: usize, parent: impl Fn(usize) -> Option<usize>) -> Vec<Vec<usize>> {
+    let mut done = vec![false; count];
     let mut found = Vec::new();
-    for start in 0..spans.len() {
+    for start in 0..count {
         let mut path = Vec::new();
-        let mut on_path = HashSet::new();
+        let mut places: HashMap<usize, usize> = HashMap::new();
         let mut at = Some(start);
         while let Some(index) = at.filter(|index| !done[*index]) {
-            if !on_path.insert(index) {
-                found.push(index);
+            if let Some(place) = places.insert(index, path.len()) {
+                found.push(path[place..].to_vec());
                 break;
             }
             path.push(index);

@@ -91,7 +91,14 @@ fn check(seeds: std::ops::Range<u64>) {
         found.lock().expect("no other seed failed").extend(first.1.into_iter().map(|finding| finding.rule));
     });
     let found = found.into_inner().expect("no seed failed");
-    for rule in ["impossible-fork", "lost-fork", "duplicate-span", "span-without-process", "mark-contradiction"] {
+    for rule in [
+        "impossible-fork",
+        "impossible-exit",
+        "lost-fork",
+        "duplicate-span",
+        "span-without-process",
+        "mark-contradiction",
+    ] {
         assert!(found.contains(rule), "no record was broken so that {rule} was found: {found:?}");
     }
 }
