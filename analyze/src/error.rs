@@ -62,6 +62,13 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A log is in UTF-16.
+    #[error("{path} is a log in UTF-16")]
+    #[diagnostic(help("convert it to UTF-8 first: iconv -f UTF-16 -t UTF-8 <FILE >FILE.utf8"))]
+    Utf16Log {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is no manifest.
     #[error("{path} is not a case: it has no manifest.json")]
     #[diagnostic(help("name the folder that `argus-capture run -o` wrote, usually NAME.argus"))]

@@ -43,9 +43,13 @@ pub fn import(case: &Path, files: &[PathBuf], format: Option<Format>) -> Result<
     let mut to_copy = Vec::new();
     for file in files {
         let failed = |source| Error::Read { path: file.clone(), source };
+        let head = head(file).map_err(failed)?;
+        if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
+            return Err(Error::Utf16Log { path: file.clone() });
+        }
         let format = match format {
             Some(format) => format,
-            None => detect(file).map_err(failed)?.ok_or_else(|| Error::UnknownLog { path: file.clone() })?,
+            None => import::detect(&head).ok_or_else(|| Error::UnknownLog { path: file.clone() })?,
         };
         let (sha256, bytes) = File::open(file).and_then(sha256_of).map_err(failed)?;
         let imported = File::open(file).and_then(|log| import::read(format, BufReader::new(log))).map_err(failed)?;
@@ -76,10 +80,10 @@ pub fn import(case: &Path, files: &[PathBuf], format: Option<Format>) -> Result<
     Ok(added)
 }
 
-fn detect(file: &Path) -> std::io::Result<Option<Format>> {
+fn head(file: &Path) -> std::io::Result<Vec<u8>> {
     let mut head = Vec::new();
     File::open(file)?.take(HEAD_BYTES).read_to_end(&mut head)?;
-    Ok(import::detect(&head))
+    Ok(head)
 }
 
 /// How many calls may have run while the case was recorded. None means that it is another run's log.

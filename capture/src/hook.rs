@@ -15,9 +15,23 @@ use std::io::Read;
 /// How much of the standard input is read; what is longer is not understood.
 const INPUT_MAX: u64 = 64 << 20;
 
-/// What is asked of the agent: to be called before and after each tool call, and when it has finished its answer, by when
-/// the calls are over that were refused or broken off. Agents leave out what they do not know.
-const EVENTS: [&str; 4] = ["PreToolUse", "PostToolUse", "PostToolUseFailure", "Stop"];
+/// What is asked of the agent: to be called before and after each tool call and each run of a sub-agent, and when it has
+/// finished its answer, is asked anew, or ends, by when the calls are over that were refused or broken off (a person who
+/// breaks off an answer sees no `Stop`). Agents leave out what they do not know.
+const EVENTS: [&str; 9] = [
+    "PreToolUse",
+    "PostToolUse",
+    "PostToolUseFailure",
+    "Stop",
+    "StopFailure",
+    "UserPromptSubmit",
+    "SubagentStart",
+    "SubagentStop",
+    "SessionEnd",
+];
+
+/// How much is shown of an input that was not understood.
+const SHOWN: usize = 1 << 10;
 
 /// How long the agent should wait, in seconds, should this program hang all the same.
 const TIMEOUT_S: u64 = 5;
@@ -36,9 +50,18 @@ pub fn hook(arguments: &HookArguments) -> Result<u8> {
         let mut input = Vec::new();
         // Read to the end outside a capture too, so that the agent can write all of it.
         let _ = std::io::stdin().lock().take(INPUT_MAX).read_to_end(&mut input);
-        let (listener, input) = (Listener::find()?, serde_json::from_slice::<Value>(&input).ok()?);
+        let listener = Listener::find()?;
         let parent = std::env::var("TRACEPARENT").ok();
-        listener.tell(&line(&input, agent(), now, parent.as_deref())?).then_some(())
+        let agent = agent();
+        let told = match argus_schemas::json::read(&input) {
+            Ok(input) => line(&input, agent, now, parent.as_deref()),
+            Err(_) => Err("it is not JSON"),
+        };
+        let told = told.unwrap_or_else(|why| {
+            let shown: String = String::from_utf8_lossy(&input[..input.len().min(SHOWN)]).into_owned();
+            Some(unread(&format!("a hook's input: {why}"), agent, now, &shown))
+        });
+        listener.tell(&told?).then_some(())
     });
     Ok(0)
 }
@@ -66,28 +89,65 @@ pub fn context(traceparent: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// The line of the span log that a hook's input makes; `None`: it tells of no call.
-fn line(input: &Value, agent: i32, boot_ns: u64, traceparent: Option<&str>) -> Option<Value> {
+/// The line that says that something was not understood: it is kept and counted.
+pub fn unread(why: &str, speaks_for: i32, boot_ns: u64, shown: &str) -> Value {
+    json!({"v": 1, "type": "unread", "why": why, "boot_ns": boot_ns, "for": speaks_for, "shown": shown})
+}
+
+/// An id of a span that two processes make of the same words.
+fn id(of: &[&str]) -> String {
+    let words: Vec<String> = of.iter().map(|word| format!("{}:{word}", word.len())).collect();
+    sha256_of(words.concat().as_bytes()).map_or_else(|_| String::new(), |(hash, _)| hash[..16].to_owned())
+}
+
+/// The line of the span log that a hook's input makes; `None`: it tells of no call. The error: why it cannot be understood.
+fn line(
+    input: &Value,
+    agent: i32,
+    boot_ns: u64,
+    traceparent: Option<&str>,
+) -> std::result::Result<Option<Value>, &'static str> {
     let text = |name: &str| input.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let value = |name: &str| input.get(name).cloned().map(bounded);
-    let event = text("hook_event_name")?;
-    if event == "Stop" {
-        return Some(json!({"v": 1, "type": "end", "session": text("session_id")?, "boot_ns": boot_ns, "for": agent}));
+    let event = text("hook_event_name").ok_or("it names no event")?;
+    if !EVENTS.contains(&event) {
+        return Ok(None);
     }
-    let call = text("tool_use_id")?;
-    let (mut span, _) = sha256_of(call.as_bytes()).ok()?;
-    span.truncate(16);
-    Some(match event {
+    let (session, sub_agent) = (text("session_id"), text("agent_id"));
+    let run = sub_agent.map(|sub_agent| id(&["agent", session.unwrap_or_default(), sub_agent]));
+    let over = |sub_agent: Option<&str>, all: bool| {
+        let session = session.ok_or("it names no session")?;
+        let line = json!({"v": 1, "type": "end", "session": session, "boot_ns": boot_ns, "for": agent, "agent": sub_agent, "all": all});
+        Ok(Some(line))
+    };
+    match event {
+        "Stop" | "StopFailure" | "UserPromptSubmit" => return over(sub_agent, false),
+        "SessionEnd" => return over(None, true),
+        "SubagentStop" => return over(Some(sub_agent.ok_or("it names no sub-agent")?), false),
+        "SubagentStart" => {
+            let name = text("agent_type").or(sub_agent).ok_or("it names no sub-agent")?;
+            return Ok(Some(json!({
+                "v": 1, "type": "start", "span": run.ok_or("it names no sub-agent")?, "kind": "agent", "name": name,
+                "session": session, "agent": sub_agent, "boot_ns": boot_ns, "for": agent, "source": HOOK,
+            })));
+        }
+        _ => {}
+    }
+    let call = text("tool_use_id").ok_or("a tool's call without tool_use_id")?;
+    let span = id(&["call", session.unwrap_or_default(), call]);
+    Ok(Some(match event {
         "PreToolUse" => {
-            let (trace, parent) = traceparent.and_then(context).unzip();
-            let name = text("tool_name")?;
+            let name = text("tool_name").ok_or("a tool's call without tool_name")?;
+            // What a sub-agent does is beneath its run, which says more than what the agent itself was started by.
+            let context = traceparent.and_then(context).filter(|_| run.is_none());
+            let (trace, parent) = context.map(|(trace, parent)| (trace, parent.to_owned())).unzip();
             json!({
-                "v": 1, "type": "start", "span": span, "trace": trace, "parent": parent,
-                "kind": if is_agent(name) { "agent" } else { "tool" }, "name": name, "call_id": call, "session": text("session_id"), "boot_ns": boot_ns,
-                "for": agent, "source": HOOK, "args": value("tool_input"),
+                "v": 1, "type": "start", "span": span, "trace": trace, "parent": run.or(parent), "agent": sub_agent,
+                "kind": if is_agent(name) { "agent" } else { "tool" }, "name": name, "call_id": call, "session": session,
+                "boot_ns": boot_ns, "for": agent, "source": HOOK, "args": value("tool_input"),
             })
         }
-        "PostToolUse" | "PostToolUseFailure" => {
+        _ => {
             let (status, result) = match event {
                 "PostToolUse" => ("ok", value("tool_response")),
                 _ => ("error", value("error").or_else(|| value("tool_response"))),
@@ -98,8 +158,7 @@ fn line(input: &Value, agent: i32, boot_ns: u64, traceparent: Option<&str>) -> O
                 "result": result, "lasted_ns": lasted.map(|ms| (ms * 1e6) as u64),
             })
         }
-        _ => return None,
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -126,7 +185,8 @@ mod tests {
         ];
         let mut assembler = Assembler::new();
         for (number, input) in (1..).zip(&said) {
-            let line = line(input, 7, number * 10_000_000, Some(CARRIER)).expect("it tells of a call");
+            let line = line(input, 7, number * 10_000_000, Some(CARRIER)).expect("it is understood");
+            let line = line.expect("it tells of a call");
             assembler.take(&Received {
                 author_pid: Some(100 + i32::try_from(number).expect("few")),
                 source: "socket".to_owned(),
@@ -161,20 +221,84 @@ mod tests {
         assert_eq!((first.call_id.as_deref(), first.parent_id.as_deref()), (Some("toolu_1"), Some("00f067aa0ba902b7")));
     }
 
+    /// What the hooks of Claude Code 2.1.197 were told in a session with a sub-agent, shortened.
     #[test]
-    fn what_is_no_call_is_passed_over() {
-        for input in [
-            json!(null),
-            json!([]),
-            json!({"hook_event_name": 1}),
-            json!({"hook_event_name": "SessionStart", "session_id": "s"}),
-            json!({"hook_event_name": "PreToolUse", "tool_name": "Bash"}),
-            json!({"hook_event_name": "PreToolUse", "tool_use_id": "toolu_1"}),
-            json!({"hook_event_name": "PostToolUse", "tool_use_id": ""}),
-            json!({"hook_event_name": "Stop"}),
-        ] {
-            assert_eq!(line(&input, 7, 1, None), None, "{input}");
+    fn a_sub_agents_calls_are_beneath_its_run() {
+        let said = [
+            json!({"hook_event_name": "UserPromptSubmit", "session_id": "s", "prompt": "go"}),
+            json!({"hook_event_name": "PreToolUse", "session_id": "s", "tool_name": "Agent", "tool_use_id": "toolu_1"}),
+            json!({"hook_event_name": "SubagentStart", "session_id": "s", "agent_id": "a8", "agent_type": "Explore"}),
+            json!({"hook_event_name": "PreToolUse", "session_id": "s", "agent_id": "a8", "agent_type": "Explore",
+                   "tool_name": "Bash", "tool_use_id": "toolu_2"}),
+            json!({"hook_event_name": "PostToolUse", "session_id": "s", "agent_id": "a8", "tool_name": "Bash",
+                   "tool_use_id": "toolu_2", "tool_response": {"stdout": ""}}),
+            json!({"hook_event_name": "PreToolUse", "session_id": "s", "agent_id": "a8", "tool_name": "Bash",
+                   "tool_use_id": "toolu_3"}),
+            json!({"hook_event_name": "Stop", "session_id": "s"}),
+            json!({"hook_event_name": "SubagentStop", "session_id": "s", "agent_id": "a8", "agent_type": "Explore"}),
+            json!({"hook_event_name": "PreToolUse", "session_id": "s", "agent_id": "b9", "tool_name": "Bash",
+                   "tool_use_id": "toolu_4"}),
+            json!({"hook_event_name": "SessionEnd", "session_id": "s", "reason": "other"}),
+        ];
+        let mut assembler = Assembler::new();
+        for (number, input) in (1..).zip(&said) {
+            let line = line(input, 7, number * 10_000_000, Some(CARRIER)).expect("it is understood");
+            let line = line.expect("it tells of something").to_string();
+            assembler.take(&Received {
+                author_pid: Some(100),
+                source: "socket".to_owned(),
+                line,
+                ..Received::default()
+            });
         }
+        let got = assembler.finish();
+        assert!(got.refused.is_empty() && got.unreadable.is_empty(), "{got:?}");
+        let run = got.spans[1].span_id.as_str();
+        let rows: Vec<_> = got
+            .spans
+            .iter()
+            .map(|span| {
+                let end = span.end_boot_ns.map_or(0, |end| (end + span.end_err_ns) / 10_000_000);
+                let beneath = span.parent_id.as_deref().map(|parent| parent == run);
+                (span.name.as_str(), span.kind.as_str(), beneath, span.status.as_deref(), end)
+            })
+            .collect();
+        let expected = [
+            ("Agent", "agent", Some(false), Some("abandoned"), 7),
+            ("Explore", "agent", None, Some("ok"), 8),
+            ("Bash", "tool", Some(true), Some("ok"), 5),
+            ("Bash", "tool", Some(true), Some("abandoned"), 8),
+            // Of a run that no hook told of.
+            ("Bash", "tool", Some(false), Some("abandoned"), 10),
+        ];
+        assert_eq!(rows, expected);
+    }
+
+    #[test]
+    fn what_is_no_call_is_passed_over_and_what_is_not_understood_is_told() {
+        for (input, told) in [
+            (json!(null), Some("it names no event")),
+            (json!([]), Some("it names no event")),
+            (json!({"hook_event_name": 1}), Some("it names no event")),
+            (json!({"hook_event_name": "SessionStart", "session_id": "s"}), None),
+            (json!({"hook_event_name": "PreToolUse", "tool_name": "Bash"}), Some("a tool's call without tool_use_id")),
+            (json!({"hook_event_name": "PreToolUse", "tool_use_id": "t"}), Some("a tool's call without tool_name")),
+            (json!({"hook_event_name": "PostToolUse", "tool_use_id": ""}), Some("a tool's call without tool_use_id")),
+            (json!({"hook_event_name": "Stop"}), Some("it names no session")),
+            (json!({"hook_event_name": "SubagentStart", "session_id": "s"}), Some("it names no sub-agent")),
+        ] {
+            assert_eq!(line(&input, 7, 1, None), told.map_or(Ok(None), Err), "{input}");
+        }
+    }
+
+    #[test]
+    fn ids_are_of_a_session() {
+        let id_in = |session: &str| {
+            let input = json!({"hook_event_name": "PreToolUse", "session_id": session, "tool_name": "Bash", "tool_use_id": "call_0"});
+            line(&input, 7, 1, None).expect("it is understood").expect("it is a call")["span"].clone()
+        };
+        assert_ne!(id_in("s"), id_in("t"));
+        assert_eq!(id_in("s"), id_in("s"));
     }
 
     #[test]

@@ -50,9 +50,11 @@ fn start(start: &MarkStart, traceparent: Option<&str>, stack: Option<&str>) -> R
         None => random(&mut [0; 16])?,
     };
     let span = random(&mut [0; 8])?;
+    // A script whose variable is empty is not stopped for it.
+    let name = Some(start.name.as_str()).filter(|name| !name.trim().is_empty()).unwrap_or("(no name)");
     let line = json!({
         "v": 1, "type": "start", "span": span, "trace": trace, "parent": parent_span, "kind": start.kind,
-        "name": start.name, "boot_ns": boot_ns(), "for": start.pid.unwrap_or_else(shell), "args": args,
+        "name": name, "boot_ns": boot_ns(), "for": start.pid.unwrap_or_else(shell), "args": args,
         "declares": declares,
     });
     let told = in_time(move || listener.tell(&line)) == Some(true);

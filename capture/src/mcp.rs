@@ -3,6 +3,7 @@
 //! What passes is never changed, held back or waited for: it is looked at on its way, and what is not understood passes
 //! like all else.
 
+mod messages;
 mod server;
 mod watcher;
 

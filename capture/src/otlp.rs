@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::receiver::Journal;
 use crate::rights;
 use argus_schemas::import::line_of_protobuf;
-use argus_schemas::span_log::{OTLP, Received};
+use argus_schemas::span_log::{OTLP, Received, Request as Fared};
 use flate2::read::MultiGzDecoder;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -146,13 +146,46 @@ async fn answer(
     let mut response = Response::new(Full::new(Bytes::from_static(if json { b"{}" } else { b"" })));
     let kind = if json { JSON } else { PROTOBUF };
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
-    if let Err(status) = take(request, json, author_address, &kept).await {
-        *response.status_mut() = status;
-        if status == StatusCode::METHOD_NOT_ALLOWED {
-            response.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("POST"));
+    match take(request, json, author_address, &kept).await {
+        Ok(None) => {}
+        Ok(Some(fared)) if fared.rejected == 0 => {}
+        // It is kept all the same; the sender need not send it again.
+        Ok(Some(fared)) if fared.broken => *response.status_mut() = StatusCode::BAD_REQUEST,
+        Ok(Some(fared)) => *response.body_mut() = Full::new(partly(&fared, json).into()),
+        Err(status) => {
+            *response.status_mut() = status;
+            if status == StatusCode::METHOD_NOT_ALLOWED {
+                response.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("POST"));
+            }
         }
     }
     Ok(response)
+}
+
+/// The answer to a request of which not everything could be read: `ExportTraceServiceResponse`.
+fn partly(fared: &Fared, json: bool) -> Vec<u8> {
+    let count = fared.rejected;
+    if json {
+        let partial = serde_json::json!({"rejectedSpans": count.to_string(), "errorMessage": fared.reasons});
+        return serde_json::json!({ "partialSuccess": partial }).to_string().into_bytes();
+    }
+    fn varint(mut number: u64, into: &mut Vec<u8>) {
+        while number >= 0x80 {
+            into.push((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        into.push(number as u8);
+    }
+    // partial_success = 1 { rejected_spans = 1, error_message = 2 }
+    let mut partial = vec![0x08];
+    varint(count, &mut partial);
+    partial.push(0x12);
+    varint(fared.reasons.len() as u64, &mut partial);
+    partial.extend_from_slice(fared.reasons.as_bytes());
+    let mut response = vec![0x0a];
+    varint(partial.len() as u64, &mut response);
+    response.extend(partial);
+    response
 }
 
 async fn take(
@@ -160,7 +193,7 @@ async fn take(
     json: bool,
     author_address: SocketAddr,
     kept: &Kept,
-) -> std::result::Result<(), StatusCode> {
+) -> std::result::Result<Option<Fared>, StatusCode> {
     let traces = match request.uri().path() {
         "/v1/traces" => true,
         "/v1/metrics" | "/v1/logs" => false,
@@ -188,14 +221,13 @@ async fn take(
     };
     if !traces {
         kept.ignored.fetch_add(1, Ordering::AcqRel);
-        return Ok(());
+        return Ok(None);
     }
     let body = if packed { unpack(&body)? } else { body.into() };
     let line = if json { String::from_utf8_lossy(&body).into_owned() } else { line_of_protobuf(&body) };
     // Answered when it is in the journal: the sender need not keep it any longer.
     let (source, author_address) = (OTLP.to_owned(), Some(author_address));
-    kept.journal.take(&Received { boot_ns: boot_ns(), author_address, source, line, ..Received::default() });
-    Ok(())
+    Ok(kept.journal.take(&Received { boot_ns: boot_ns(), author_address, source, line, ..Received::default() }))
 }
 
 /// Unpacks a body of bounded length.
@@ -218,6 +250,18 @@ pub fn environment(address: SocketAddr) -> Vec<(&'static str, String)> {
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", format!("http://{address}/v1/traces")),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf".to_owned()),
     ]
+}
+
+/// What in the environment keeps OpenTelemetry's SDKs from exporting traces over OTLP, in words for a person: what a
+/// person has switched off stays off.
+pub fn silenced(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let of = |name: &str| variable(name).map(|value| value.trim().to_ascii_lowercase()).filter(|it| !it.is_empty());
+    if of("OTEL_SDK_DISABLED").as_deref() == Some("true") {
+        return Some("OTEL_SDK_DISABLED is true in the environment: no traces will come".to_owned());
+    }
+    let exporters = of("OTEL_TRACES_EXPORTER")?;
+    let sent = exporters.split(',').any(|exporter| exporter.trim().starts_with("otlp"));
+    (!sent).then(|| format!("OTEL_TRACES_EXPORTER is {exporters:?} in the environment: no traces will come over OTLP"))
 }
 
 /// An address that only this machine reaches.

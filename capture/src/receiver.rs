@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::otlp::Otlp;
 use crate::rights;
 use argus_schemas::lines::{Line, Lines};
-use argus_schemas::span_log::{Assembled, Assembler, Received};
+use argus_schemas::span_log::{Assembled, Assembler, Received, Request};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::PassCred};
 use nix::unistd::{Gid, Uid, chown};
@@ -46,13 +46,14 @@ impl Journal {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one thing that was received; when it returns, the system has it.
-    pub fn take(&self, received: &Received) {
+    /// Takes a request in OTLP; when it returns, the system has it. Says how it fared.
+    pub fn take(&self, received: &Received) -> Option<Request> {
         let mut sink = self.sink();
-        sink.take(received);
+        let fared = sink.take(received);
         if let Err(error) = sink.journal.flush() {
             sink.trouble.get_or_insert(error);
         }
+        fared
     }
 }
 
@@ -73,14 +74,14 @@ impl Sink {
         Ok(())
     }
 
-    fn take(&mut self, received: &Received) {
+    fn take(&mut self, received: &Received) -> Option<Request> {
         let written = serde_json::to_writer(&mut self.journal, received)
             .map_err(std::io::Error::from)
             .and_then(|()| self.journal.write_all(b"\n"));
         if let Err(error) = written {
             self.trouble.get_or_insert(error);
         }
-        self.assembler.take(received);
+        self.assembler.take(received)
     }
 }
 

@@ -30,6 +30,7 @@ pub fn run(arguments: &RunArguments) -> Result<u8> {
         if variables.is_empty() {
             tell("the environment names where OTLP goes; to be received here, it must not");
         }
+        otlp::silenced(|name| std::env::var(name).ok()).into_iter().for_each(|why| tell(&why));
         environment.extend(variables.into_iter().map(|(name, value)| (name, value.into())));
     }
     probes.follow_children(true)?;

@@ -8,6 +8,7 @@ pub mod case;
 pub mod events;
 pub mod import;
 pub mod imports;
+pub mod json;
 pub mod lines;
 pub mod manifest;
 pub mod report;

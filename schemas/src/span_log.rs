@@ -4,7 +4,8 @@
 //! and stays in the journal; it never stops the rest.
 
 use crate::import::{self, ClockMap, ForeignSpan, Interval};
-use crate::manifest::{ClockPair, Loss, SpanLineCounts};
+use crate::json;
+use crate::manifest::{ClockPair, Loss, SpanLineCounts, sha256_of};
 use crate::spans::{Mark, Span};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,8 +19,8 @@ pub const VERSION: u64 = 1;
 /// the call, so that its instants are bounds of those of the call.
 pub const HOOK: &str = "hook";
 
-/// The status of a call of which no hook told the end.
-const ABANDONED: &str = "abandoned";
+/// The status of a call of which no hook told the end: it was refused, or broken off, and nobody knows whether it ran.
+pub const ABANDONED: &str = "abandoned";
 
 /// The `source` of a request in OTLP.
 pub const OTLP: &str = "otlp";
@@ -75,7 +76,12 @@ impl Received {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Line {
     /// A span began.
-    Start(Box<Span>),
+    Start {
+        /// It.
+        span: Box<Span>,
+        /// The sub-agent that it is of, as its agent numbers them.
+        agent: Option<String>,
+    },
     /// A span ended.
     End {
         /// Which.
@@ -93,10 +99,12 @@ pub enum Line {
         /// How long the call took, by its author's own clock.
         lasted_ns: Option<u64>,
     },
-    /// The calls of an agent's session that are open are over; how they ended was not told.
+    /// Calls of an agent's session that are open are over; how they ended was not told.
     EndSession {
         /// Which.
         session: String,
+        /// Whose.
+        whose: Whose,
         /// When, CLOCK_BOOTTIME nanoseconds.
         boot_ns: u64,
         /// The process on whose behalf its author speaks.
@@ -115,6 +123,17 @@ pub enum Line {
     },
 }
 
+/// Which calls of a session are over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// Those that no sub-agent made: the agent has answered, or was asked anew.
+    Agent,
+    /// Those of a sub-agent, and its run.
+    SubAgent(String),
+    /// All: the session is over.
+    Everybody,
+}
+
 /// Why a line was not understood, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
@@ -127,6 +146,9 @@ pub enum LineError {
     /// Another type.
     #[error("line type {0} is not known")]
     Type(String),
+    /// Its author says that it did not understand what it was told.
+    #[error("its author was told what it could not read: {0}")]
+    Unread(String),
     /// A field is missing or has the wrong shape.
     #[error("field `{0}` is missing or of the wrong shape")]
     Field(&'static str),
@@ -177,7 +199,7 @@ fn json_text(object: &Value, name: &str) -> Option<String> {
 /// # Errors
 /// [`LineError`] says what is wrong with it; the caller counts it and goes on.
 pub fn parse(line: &str) -> Result<Line, LineError> {
-    let object: Value = serde_json::from_str(line).map_err(|error| LineError::NotJson(error.to_string()))?;
+    let object = json::read(line.as_bytes()).map_err(|error| LineError::NotJson(error.to_string()))?;
     if !object.is_object() {
         return Err(LineError::NotJson("another JSON value".to_owned()));
     }
@@ -186,27 +208,35 @@ pub fn parse(line: &str) -> Result<Line, LineError> {
         other => return Err(LineError::Version(other.map_or_else(|| "(none)".to_owned(), Value::to_string))),
     }
     match object.get("type").and_then(Value::as_str) {
-        Some("start") => Ok(Line::Start(Box::new(Span {
-            span_id: text(&object, "span")
-                .and_then(|id| if id.is_empty() { Err(LineError::Field("span")) } else { Ok(id) })?,
-            trace_id: optional_text(&object, "trace")?,
-            parent_id: optional_text(&object, "parent")?,
-            call_id: optional_text(&object, "call_id")?,
-            session: optional_text(&object, "session")?,
-            kind: optional_text(&object, "kind")?.unwrap_or_else(|| "tool".to_owned()),
-            name: text(&object, "name")?,
-            pid: optional_id(&object, "pid")?,
-            tid: optional_id(&object, "tid")?,
-            start_boot_ns: instant(&object, "boot_ns")?,
-            start_err_ns: error_of(&object)?,
-            args: json_text(&object, "args"),
-            declares: json_text(&object, "declares"),
-            source: optional_text(&object, "source")?.unwrap_or_default(),
-            for_pid: optional_id(&object, "for")?,
-            ..Span::default()
-        }))),
+        Some("start") => Ok(Line::Start {
+            agent: optional_text(&object, "agent")?,
+            span: Box::new(Span {
+                span_id: text(&object, "span")
+                    .and_then(|id| if id.is_empty() { Err(LineError::Field("span")) } else { Ok(id) })?,
+                trace_id: optional_text(&object, "trace")?,
+                parent_id: optional_text(&object, "parent")?,
+                call_id: optional_text(&object, "call_id")?,
+                session: optional_text(&object, "session")?,
+                kind: optional_text(&object, "kind")?.unwrap_or_else(|| "tool".to_owned()),
+                name: text(&object, "name")?,
+                pid: optional_id(&object, "pid")?,
+                tid: optional_id(&object, "tid")?,
+                start_boot_ns: instant(&object, "boot_ns")?,
+                start_err_ns: error_of(&object)?,
+                args: json_text(&object, "args"),
+                declares: json_text(&object, "declares"),
+                source: optional_text(&object, "source")?.unwrap_or_default(),
+                for_pid: optional_id(&object, "for")?,
+                ..Span::default()
+            }),
+        }),
         Some("end") if object.get("span").is_none() => Ok(Line::EndSession {
             session: optional_text(&object, "session")?.ok_or(LineError::Field("span"))?,
+            whose: match (optional_text(&object, "agent")?, object.get("all").and_then(Value::as_bool)) {
+                (_, Some(true)) => Whose::Everybody,
+                (Some(agent), _) => Whose::SubAgent(agent),
+                (None, _) => Whose::Agent,
+            },
             boot_ns: instant(&object, "boot_ns")?,
             for_pid: optional_id(&object, "for")?.ok_or(LineError::Field("for"))?,
         }),
@@ -236,6 +266,7 @@ pub fn parse(line: &str) -> Result<Line, LineError> {
             from_boot_ns: instant(&object, "from_boot_ns")?,
             to_boot_ns: instant(&object, "boot_ns")?,
         }),
+        Some("unread") => Err(LineError::Unread(text(&object, "why")?)),
         other => Err(LineError::Type(other.unwrap_or("(none)").to_owned())),
     }
 }
@@ -283,11 +314,25 @@ impl Assembled {
     }
 }
 
+/// How a request in OTLP fared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Whether it was broken as a whole.
+    pub broken: bool,
+    /// How many of its parts could not be read, each at least one span, and why.
+    pub rejected: u64,
+    /// In words; empty: all were read.
+    pub reasons: String,
+}
+
 /// Pairs starts with ends, in order of receipt.
 #[derive(Debug, Default)]
 pub struct Assembler {
     assembled: Assembled,
+    /// The last span that was told under an id.
     by_id: HashMap<String, usize>,
+    /// The sub-agents that spans of hooks are of, by their places.
+    agents: HashMap<usize, String>,
 }
 
 impl Assembler {
@@ -296,14 +341,14 @@ impl Assembler {
         Self::default()
     }
 
-    /// Takes the next received line.
-    pub fn take(&mut self, received: &Received) {
+    /// Takes the next received line; says how a request in OTLP fared.
+    pub fn take(&mut self, received: &Received) -> Option<Request> {
         if received.line.trim().is_empty() {
-            return;
+            return None;
         }
         self.assembled.counts.received += 1;
         if received.source == OTLP {
-            return self.request(received);
+            return Some(self.request(received));
         }
         match parse(&received.line) {
             Ok(line) => {
@@ -316,40 +361,60 @@ impl Assembler {
                 self.assembled.unreadable.push(Refused { reason: error.to_string(), received: received.clone() });
             }
         }
+        None
     }
 
-    fn request(&mut self, received: &Received) {
+    fn request(&mut self, received: &Received) -> Request {
         let told = import::read_otlp_line(&received.line);
         let of_request = |span| (span, received.boot_ns, received.author_address);
         self.assembled.foreign.extend(told.spans.into_iter().map(of_request));
-        if told.counts.lost() > 0 {
+        let reasons: Vec<String> = told
+            .counts
+            .not_understood
+            .iter()
+            .map(|(reason, trouble)| format!("{reason} ({} times)", trouble.count))
+            .collect();
+        let reasons = reasons.join("; ");
+        let rejected = told.counts.lost();
+        if rejected > 0 {
             self.assembled.counts.unreadable += 1;
-            let reasons: Vec<String> = told
-                .counts
-                .not_understood
-                .iter()
-                .map(|(reason, trouble)| format!("{reason} ({} times)", trouble.count))
-                .collect();
             let line = received.line.chars().take(SHOWN).collect();
             let received = Received { line, ..received.clone_head() };
-            self.assembled.unreadable.push(Refused { reason: format!("OTLP: {}", reasons.join("; ")), received });
+            self.assembled.unreadable.push(Refused { reason: format!("OTLP: {reasons}"), received });
         }
+        Request { broken: told.broken, rejected, reasons }
     }
 
     fn apply(&mut self, line: Line, received: &Received) -> Result<(), &'static str> {
         let spans = &mut self.assembled.spans;
         match line {
-            Line::Start(mut span) => {
-                if self.by_id.contains_key(&span.span_id) {
-                    return Err("a span with this id has already started");
+            Line::Start { mut span, agent } => {
+                let told = span.span_id.clone();
+                if let Some(before) = self.by_id.get(&told).map(|index| &mut spans[*index]) {
+                    begin_anew(before, &span, received)?;
+                    // An id of its own: no other has this place.
+                    let (mut id, _) = sha256_of(format!("{told}#{}", spans.len()).as_bytes()).map_err(|_| "no id")?;
+                    id.truncate(16);
+                    if self.by_id.insert(id.clone(), spans.len()).is_some() {
+                        return Err("a span with this id has already started");
+                    }
+                    span.span_id = id;
                 }
-                if span.source != HOOK {
+                // A sub-agent that is asked again runs anew, under the id that it had.
+                if let Some(parent) = span.parent_id.as_mut()
+                    && let Some(index) = self.by_id.get(parent).filter(|_| span.source == HOOK)
+                {
+                    parent.clone_from(&spans[*index].span_id);
+                }
+                if span.source == HOOK {
+                    self.agents.extend(agent.map(|agent| (spans.len(), agent)));
+                } else {
                     span.source = received.source.clone();
                 }
                 span.author_pid = received.author_pid;
                 span.author_uid = received.author_uid;
                 span.received_boot_ns = Some(received.boot_ns);
-                self.by_id.insert(span.span_id.clone(), spans.len());
+                self.by_id.insert(told, spans.len());
                 spans.push(*span);
             }
             Line::End { span_id, boot_ns, err_ns, status, result, for_pid, lasted_ns } => {
@@ -383,19 +448,27 @@ impl Assembler {
                 span.result = result;
                 span.end_author_pid = received.author_pid.filter(|_| span.for_pid.is_some());
             }
-            Line::EndSession { session, boot_ns, for_pid } => {
-                let its = |span: &&mut Span| {
+            Line::EndSession { session, whose, boot_ns, for_pid } => {
+                let agents = &self.agents;
+                let its = |(index, span): &(usize, &mut Span)| {
                     span.source == HOOK
                         && span.session.as_ref() == Some(&session)
                         && span.for_pid == Some(for_pid)
                         && span.author_uid == received.author_uid
                         && span.end_boot_ns.is_none()
                         && span.start_boot_ns <= boot_ns
+                        && match (&whose, agents.get(index)) {
+                            (Whose::Everybody, _) | (Whose::Agent, None) => true,
+                            (Whose::SubAgent(one), of) => Some(one) == of,
+                            (Whose::Agent, Some(_)) => false,
+                        }
                 };
-                for span in spans.iter_mut().filter(its) {
-                    between_hooks(span, Interval::around(boot_ns, 0), None);
-                    span.status = Some(ABANDONED.to_owned());
-                    span.end_author_pid = received.author_pid;
+                for (_, span) in spans.iter_mut().enumerate().filter(its) {
+                    abandon(span, boot_ns, received);
+                    // What has no id is no call, but the sub-agent's run.
+                    if matches!(whose, Whose::SubAgent(_)) && span.call_id.is_none() {
+                        span.status = Some("ok".to_owned());
+                    }
                 }
             }
             Line::Mark(mark) => self.assembled.marks.push(Mark {
@@ -419,6 +492,28 @@ impl Assembler {
     pub fn finish(self) -> Assembled {
         self.assembled
     }
+}
+
+/// Closes a call of which no hook told the end.
+fn abandon(span: &mut Span, boot_ns: u64, received: &Received) {
+    between_hooks(span, Interval::around(boot_ns, 0), None);
+    span.status = Some(ABANDONED.to_owned());
+    span.end_author_pid = received.author_pid;
+}
+
+/// Whether an id that was used before may begin another span. Some agents number their calls anew in every answer; then
+/// the one before is over, told or not. What says again what is open already was said by two hooks for one call.
+fn begin_anew(before: &mut Span, span: &Span, received: &Received) -> Result<(), &'static str> {
+    let same_author = before.for_pid == span.for_pid && before.author_uid == received.author_uid;
+    let hooks = before.source == HOOK && span.source == HOOK && span.start_boot_ns >= before.start_boot_ns;
+    let open = before.end_boot_ns.is_none();
+    if !(hooks && same_author) || open && (&before.name, &before.args) == (&span.name, &span.args) {
+        return Err("a span with this id has already started");
+    }
+    if open {
+        abandon(before, span.start_boot_ns, received);
+    }
+    Ok(())
 }
 
 /// Ends a call that lies somewhere between its hooks, with what a person was asked first.
@@ -518,6 +613,79 @@ mod tests {
         }
     }
 
+    /// What a hook of an agent, 7, says, each line from a messenger of its own: name, status and window of each span.
+    #[track_caller]
+    fn check_hooks(lines: &[&str], expected: &[(&str, Option<&str>, u64, Option<u64>)], refused: usize) -> Assembled {
+        let said: Vec<String> = lines
+            .iter()
+            .map(|line| format!(r#"{{"v":1,"for":7,"source":"hook","session":"s","kind":"tool",{line}}}"#))
+            .collect();
+        let lines: Vec<(i32, &str)> = (100..).zip(said.iter().map(String::as_str)).collect();
+        let got = assemble(&lines);
+        let told = got.spans.iter().map(|span| {
+            let to = span.end_boot_ns.map(|end| end + span.end_err_ns);
+            (span.name.as_str(), span.status.as_deref(), span.start_boot_ns - span.start_err_ns, to)
+        });
+        assert_eq!(told.collect::<Vec<_>>(), expected, "{:?}", got.refused);
+        assert_eq!(got.refused.len(), refused, "{:?}", got.refused);
+        let ids: std::collections::BTreeSet<&str> = got.spans.iter().map(|span| span.span_id.as_str()).collect();
+        assert_eq!(ids.len(), got.spans.len());
+        got
+    }
+
+    #[test]
+    fn an_answers_end_ends_what_nobody_else_is_at() {
+        let main = r#""type":"start","span":"a","name":"main","call_id":"1","boot_ns":10"#;
+        let run = r#""type":"start","span":"r","name":"Explore","agent":"x","boot_ns":20"#;
+        let inner = r#""type":"start","span":"b","name":"inner","call_id":"2","agent":"x","parent":"r","boot_ns":30"#;
+        let other =
+            r#""type":"start","span":"c","name":"other","call_id":"3","agent":"y","parent":"gone","boot_ns":30"#;
+        let all = [main, run, inner, other];
+        let check = |end: &str, expected: [Option<(&'static str, u64)>; 4]| {
+            let lines = [&all[..], &[end]].concat();
+            let [one, two, three, four] = expected;
+            let row = |name, from, end: Option<(_, _)>| (name, end.map(|it| it.0), from, end.map(|it| it.1));
+            let rows = [row("main", 10, one), row("Explore", 20, two), row("inner", 30, three), row("other", 30, four)];
+            check_hooks(&lines, &rows, 0);
+        };
+        let over = Some((ABANDONED, 50));
+        check(r#""type":"end","boot_ns":50"#, [over, None, None, None]);
+        check(r#""type":"end","agent":"x","boot_ns":50"#, [None, Some(("ok", 50)), over, None]);
+        check(r#""type":"end","all":true,"boot_ns":50"#, [over, over, over, over]);
+    }
+
+    #[test]
+    fn agents_may_number_their_calls_anew() {
+        let start =
+            |name: &str, at: u64| format!(r#""type":"start","span":"a","name":"{name}","call_id":"0","boot_ns":{at}"#);
+        let end = |at: u64| format!(r#""type":"end","span":"a","status":"ok","boot_ns":{at}"#);
+        let check = |lines: &[String], expected: &[(&str, Option<&str>, u64, Option<u64>)], refused| {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            check_hooks(&lines, expected, refused)
+        };
+        let (first, second) = (("First", Some("ok"), 10, Some(20)), ("Second", Some("ok"), 30, Some(40)));
+        check(&[start("First", 10), end(20), start("Second", 30), end(40)], &[first, second], 0);
+        check(
+            &[start("First", 10), end(20), start("First", 30), end(40)],
+            &[first, ("First", Some("ok"), 30, Some(40))],
+            0,
+        );
+        let refused = ("First", Some(ABANDONED), 10, Some(30));
+        check(&[start("First", 10), start("Second", 30), end(40)], &[refused, second], 0);
+        // Two hooks of one agent.
+        check(&[start("First", 10), start("First", 11), end(20), end(21)], &[first], 2);
+        // Whoever else uses the id is not believed.
+        let other = start("Second", 30).replace("\"boot_ns\"", "\"session\":\"t\",\"for\":8,\"boot_ns\"");
+        check(&[start("First", 10), other.clone(), end(20)], &[first], 1);
+        // A sub-agent that runs again, under its old id.
+        let run = |at: u64| format!(r#""type":"start","span":"r","name":"Explore","agent":"x","boot_ns":{at}"#);
+        let over = |at: u64| format!(r#""type":"end","agent":"x","boot_ns":{at}"#);
+        let inner = start("inner", 40).replace("\"name\"", "\"agent\":\"x\",\"parent\":\"r\",\"name\"");
+        let rows = [("Explore", Some("ok"), 10, Some(20)), ("Explore", None, 30, None), ("inner", None, 40, None)];
+        let got = check(&[run(10), over(20), run(30), inner], &rows, 0);
+        assert_eq!(got.spans[2].parent_id.as_deref(), Some(got.spans[1].span_id.as_str()));
+    }
+
     #[test]
     fn requests_in_otlp_are_placed_on_the_cases_clock() {
         let span = |at: u64| {
@@ -574,12 +742,17 @@ mod tests {
             r#"{"v":1,"type":"end","boot_ns":20}"#,
             r#"{"v":1,"type":"start","span":"a","name":"n","boot_ns":-5}"#,
             r#"{"v":1,"type":"start","span":"a","name":"n","boot_ns":5,"err_ns":"x"}"#,
+            r#"{"v":1,"type":"unread","why":"no id"}"#,
         ];
         let mut lines: Vec<(i32, &str)> = broken.iter().map(|line| (7, *line)).collect();
         lines.push((7, START));
         lines.push((7, END));
+        // Half of a character is legal JSON, and costs nothing.
+        let cut = START.replace("02b7", "02b8").replace("\"t\"", r#""t\ud83d""#);
+        lines.push((7, &cut));
         let got = assemble(&lines);
-        assert_eq!(got.counts, SpanLineCounts { received: 11, unreadable: 9 });
+        assert_eq!(got.spans[1].name, "t\u{fffd}");
+        assert_eq!(got.counts, SpanLineCounts { received: 13, unreadable: 10 });
         assert_eq!(got.spans[0].end_boot_ns, Some(20));
     }
 }

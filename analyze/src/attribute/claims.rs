@@ -2,9 +2,10 @@
 
 use super::messengers::{Messenger, named};
 use crate::forest::{Forest, Process};
-use argus_schemas::manifest::{Manifest, ProcessKey};
+use argus_schemas::import::Format;
+use argus_schemas::manifest::{Loss, Manifest, ProcessKey};
 use argus_schemas::report::{Finding, Severity};
-use argus_schemas::span_log::HOOK;
+use argus_schemas::span_log::{ABANDONED, HOOK};
 use argus_schemas::spans::{Mark, Span};
 use std::collections::{BTreeMap, HashMap};
 
@@ -68,9 +69,17 @@ impl Window {
             to_ns: span.end_boot_ns.map(|end| end.saturating_add(span.end_err_ns)),
         };
         if span.source == HOOK {
-            // From one hook to the other the agent was at nothing but this call, or waited for leave to make it.
-            (window.certain_from_ns, window.certain_to_ns) = (window.from_ns, window.to_ns);
+            if may_never_have_run(span) {
+                window.never_certain();
+            } else {
+                // From one hook to the other the agent was at nothing but this call, or waited for leave to make it.
+                (window.certain_from_ns, window.certain_to_ns) = (window.from_ns, window.to_ns);
+            }
             return window;
+        }
+        // A log that was added afterwards may have been cut off, or lack what could not be read.
+        if span.end_boot_ns.is_none() && span.received_boot_ns.is_none() && Format::from_text(&span.source).is_some() {
+            window.certain_to_ns = Some(window.certain_from_ns);
         }
         // However far off the author's clock is, what it told had happened by the time that it was received.
         if let Some(received) = span.received_boot_ns.filter(|received| *received >= window.from_ns) {
@@ -83,6 +92,19 @@ impl Window {
         window
     }
 
+    /// It is nowhere certain that it was open.
+    fn never_certain(&mut self) {
+        (self.certain_from_ns, self.certain_to_ns) = (self.from_ns, Some(self.from_ns));
+    }
+
+    /// Its end may have been told by what was lost at this instant.
+    fn doubt_from(&mut self, at: u64) {
+        if self.to_ns.is_none() && self.from_ns <= at {
+            let at = at.max(self.certain_from_ns);
+            self.certain_to_ns = Some(self.certain_to_ns.map_or(at, |to| to.min(at)));
+        }
+    }
+
     /// Closes it at an instant at the latest.
     fn close(&mut self, at: u64) {
         let at = at.max(self.from_ns);
@@ -90,6 +112,11 @@ impl Window {
         self.certain_to_ns = self.certain_to_ns.map(|to| to.min(at));
         self.certain_from_ns = self.certain_from_ns.min(at);
     }
+}
+
+/// Whether a hook told that a call was to begin, and none that it ran: it was refused, broken off, or never begun.
+fn may_never_have_run(span: &Span) -> bool {
+    span.source == HOOK && (span.end_boot_ns.is_none() || span.status.as_deref() == Some(ABANDONED))
 }
 
 /// What a messenger tells of a span.
@@ -372,6 +399,35 @@ impl<'a> Claims<'a> {
         }
     }
 
+    /// What was lost or could not be read of what the agent said may have told of ends: a span that has none is not known to
+    /// be open any more. A line that a process sent tells of its own spans, or of those that it reports for others; where
+    /// it is not known what was lost, of any. `unread` are the senders and the instants of lines that could not be read.
+    pub fn doubt_ends(&mut self, unread: &[(Option<i32>, u64)], losses: &[Loss]) {
+        let mut instants: BTreeMap<Option<Option<i32>>, Vec<u64>> = BTreeMap::new();
+        for (author, at) in unread {
+            instants.entry(Some(*author)).or_default().push(*at);
+            instants.entry(None).or_default().push(*at);
+        }
+        instants.values_mut().for_each(|of_one| of_one.sort_unstable());
+        let losses: Vec<&Loss> = losses.iter().filter(|loss| loss.cause == "span_socket").collect();
+        for (index, span) in self.spans.iter().enumerate().filter(|(_, span)| span.end_boot_ns.is_none()) {
+            let from_ns = self.windows[index].from_ns;
+            let senders = match span.for_pid.or(span.author_pid.is_none().then_some(0)) {
+                Some(_) => vec![None],
+                None => vec![Some(None), Some(span.author_pid)],
+            };
+            let read = senders.iter().filter_map(|sender| {
+                let of_one = instants.get(sender)?;
+                of_one.get(of_one.partition_point(|at| *at < from_ns)).copied()
+            });
+            let lost =
+                losses.iter().filter(|loss| loss.to_boot_ns >= from_ns).map(|loss| loss.from_boot_ns.max(from_ns));
+            if let Some(first) = read.chain(lost).min() {
+                self.windows[index].doubt_from(first);
+            }
+        }
+    }
+
     /// How many spans there are.
     pub fn len(&self) -> usize {
         self.spans.len()
@@ -452,7 +508,12 @@ impl<'a> Claims<'a> {
                     of_home.retain(|index| *index != span);
                 }
             }
-            Told::End => (self.windows[span].certain_to_ns, self.windows[span].to_ns) = (None, None),
+            Told::End => {
+                (self.windows[span].certain_to_ns, self.windows[span].to_ns) = (None, None);
+                if self.spans[span].source == HOOK {
+                    self.windows[span].never_certain();
+                }
+            }
         }
     }
 
@@ -498,7 +559,7 @@ impl<'a> Claims<'a> {
     pub fn surely_open_at(&self, index: usize, boot_ns: u64) -> bool {
         let (span, window) = (&self.spans[index], self.windows[index]);
         let (from_ns, to_ns) = match span.source.as_str() {
-            HOOK => {
+            HOOK if !may_never_have_run(span) => {
                 let to_ns = span.end_boot_ns.map(|end| end.saturating_sub(span.end_err_ns));
                 (span.start_boot_ns.saturating_add(span.start_err_ns), to_ns)
             }

@@ -36,8 +36,9 @@ impl Messenger {
         forest: &Forest,
     ) -> Option<Messenger> {
         // One may speak for what it started, which is its own doing: a proxy for its server, also behind a launcher.
-        let started = |one: &&&Process| one.alive_at(spoke_ns, 0) && forest.descends(one.key, author.key);
-        if let Some(started) = of_this_id.iter().find(started) {
+        // Its end may be told when it has gone; of several that had its id in turn, the last is meant.
+        let begun = |one: &&&Process| one.key.start_ns <= spoke_ns && forest.descends(one.key, author.key);
+        if let Some(started) = of_this_id.iter().filter(begun).max_by_key(|one| one.key.start_ns) {
             return Some(Messenger { home: started.key, line: Vec::new(), spoke_ns });
         }
         let mut line = vec![author.key];

@@ -82,6 +82,7 @@ pub fn attribute<'a>(
 ) -> Result<(Attribution<'a>, Vec<Finding>)> {
     let (mut claims, mut findings) = Claims::check(&said.spans, &said.marks, forest, manifest);
     claims.also_known(&said.aliases);
+    claims.doubt_ends(&said.unread, &manifest.losses);
     let arguments = Arguments::default();
     let ends = ends::read(events, forest)?;
     let (walked, contradictions) = walk::walk(forest, &mut claims, &arguments, &ends, &Holes::of(manifest));

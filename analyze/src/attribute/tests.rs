@@ -35,14 +35,21 @@ struct Scene {
     spans: Vec<Span>,
     marks: Vec<Mark>,
     uses: Vec<ends::Row>,
+    unread: Vec<(Option<i32>, u64)>,
     manifest: Manifest,
 }
 
 impl Scene {
     /// An agent, pid 10, started by the recorder.
     fn new() -> Scene {
-        let mut scene =
-            Scene { rows: Vec::new(), spans: Vec::new(), marks: Vec::new(), uses: Vec::new(), manifest: manifest() };
+        let mut scene = Scene {
+            rows: Vec::new(),
+            spans: Vec::new(),
+            marks: Vec::new(),
+            uses: Vec::new(),
+            unread: Vec::new(),
+            manifest: manifest(),
+        };
         scene.manifest.root = Some(key(AGENT));
         scene.manifest.losses.clear();
         scene.fork(99, RECORDER, RECORDER, AGENT)
@@ -143,6 +150,7 @@ impl Scene {
         self.spans.sort_by_key(|span| span.start_boot_ns);
         let (mut claims, odd) = Claims::check(&self.spans, &self.marks, &forest, &self.manifest);
         findings.extend(odd);
+        claims.doubt_ends(&self.unread, &self.manifest.losses);
         let ends = ends::pair(self.uses.clone(), &forest);
         let (walked, contradictions) =
             walk::walk(&forest, &mut claims, &Arguments::default(), &ends, &Holes::of(&self.manifest));
@@ -279,6 +287,64 @@ fn what_was_received_had_happened_whatever_the_clock_says() {
     // A hook speaks before its call begins.
     let hook = received(1_000, 2_800).that(|span| span.source = argus_schemas::span_log::HOOK.to_owned());
     check(hook, &[(at(600), "A window"), (at(3_400), "A window")], &[]);
+}
+
+#[test]
+fn a_call_that_no_hook_saw_run_is_nowhere_certain() {
+    let hook = |span: &mut Span| span.source = argus_schemas::span_log::HOOK.to_owned();
+    let at = |boot_ns| (AGENT, AGENT, boot_ns);
+    // Somewhere between both hooks, told by the agent's next prompt; then a call that ran.
+    let refused = || {
+        Scene::new().span("A", (2_000, 2_000), AGENT, 0).that(hook).that(|span| {
+            (span.start_err_ns, span.end_err_ns) = (1_000, 1_000);
+            span.status = Some(argus_schemas::span_log::ABANDONED.to_owned());
+        })
+    };
+    let scene = refused().span("B", (4_000, 5_000), AGENT, 0).that(hook).fork(4_500, AGENT, AGENT, 450);
+    let told = [(at(1_000), "?"), (at(2_500), "?"), (at(3_500), "agent"), (at(4_500), "B window")];
+    check(scene, &[&told[..], &[((450, 450, 9_000), "B lineage")]].concat(), &[]);
+    // One beside it may be meant as well.
+    let scene = refused().span("B", (2_000, 2_600), AGENT, 0).that(hook);
+    check(scene, &[(at(1_500), "?"), (at(2_300), "A|B"), (at(2_700), "?")], &[]);
+    // No end was told at all.
+    check(Scene::new().span("A", (2_000, 0), AGENT, 0).that(hook), &[(at(2_000), "?"), (at(9_000), "?")], &[]);
+    // The run of a sub-agent changes nothing: what it does itself is the runtime's.
+    let run = refused().that(|span| span.kind = "agent".to_owned());
+    check(run, &[(at(1_500), "agent"), (at(9_000), "agent")], &[]);
+}
+
+#[test]
+fn a_call_without_end_is_open_until_its_end_may_have_been_missed() {
+    let at = |boot_ns| (AGENT, AGENT, boot_ns);
+    let open = || Scene::new().span("A", (2_000, 0), AGENT, 0);
+    let check_from = |scene: Scene, from: Option<u64>| {
+        let later = if from.is_some() { "?" } else { "A window" };
+        check(scene, &[(at(2_001), "A window"), (at(9_000), later)], &[]);
+    };
+    let unread = |author: Option<i32>, boot_ns: u64| {
+        let mut scene = open();
+        scene.unread.push((author, boot_ns));
+        scene
+    };
+    check_from(open(), None);
+    check_from(unread(Some(AGENT), 5_000), Some(5_000));
+    check_from(unread(None, 5_000), Some(5_000));
+    // Said before it began, or by somebody who told nothing of it.
+    check_from(unread(Some(AGENT), 1_000), None);
+    check_from(unread(Some(99), 5_000), None);
+    let mut lost = open();
+    lost.manifest.losses.push(Loss {
+        cause: "span_socket".to_owned(),
+        count: 1,
+        cpu: None,
+        kinds: Vec::new(),
+        from_boot_ns: 3_000,
+        to_boot_ns: 4_000,
+    });
+    check_from(lost, Some(3_000));
+    // One whose log was added afterwards, and may have been cut off.
+    let imported = open().that(|span| span.source = "claude-code".to_owned());
+    check(imported, &[(at(2_001), "?"), (at(9_000), "?")], &[]);
 }
 
 #[test]

@@ -187,6 +187,11 @@ fn unmarked(
     } else if candidates.len() > 1 {
         return Ownership::agent(None);
     }
+    // What a run of an agent does itself is the runtime's, and so it is without the run.
+    let only_run = candidates.first().filter(|span| claims.is_agent_run(**span) && open.get(span) != Some(&true));
+    if only_run.is_some() && matches!(base.holder, Holder::Agent(_)) {
+        candidates.clear();
+    }
     if let (1, Some(only)) = (candidates.len(), candidates.first()) {
         if open.get(only) == Some(&true) {
             return hold(*only, Basis::Window, claims);

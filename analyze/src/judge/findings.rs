@@ -107,7 +107,7 @@ pub(super) fn all(evidence: &Evidence, judged: &[Judged], unowned: &[Unowned], o
         });
     }
     for (rule, severity, lines, what) in [
-        ("unread-span-lines", Severity::Low, evidence.unreadable, "could not be read"),
+        ("unread-span-lines", Severity::Medium, evidence.unreadable, "could not be read"),
         ("refused-span-lines", Severity::Medium, evidence.refused, "contradict what was known, and were not applied"),
     ] {
         if !lines.is_empty() {
@@ -117,6 +117,9 @@ pub(super) fn all(evidence: &Evidence, judged: &[Judged], unowned: &[Unowned], o
                     reasons.push(line.reason.clone());
                 }
             }
+            reasons.push(
+                "Calls that they tell of are missing here: what is said to be the runtime's may be theirs.".to_owned(),
+            );
             found.push(Finding {
                 details: reasons,
                 ..Finding::new(rule, severity, format!("{} lines of the agent's log {what}", lines.len()))

@@ -98,7 +98,7 @@ pub(super) fn join(
     let sources: BTreeSet<&str> = spans.iter().map(|span| span.source.as_str()).collect();
     // An exporter that is not sure that it was heard says the same again.
     if sources.len() < 2 && !sources.contains(OTLP) {
-        return Ok(Said { spans, marks, aliases: BTreeMap::new() });
+        return Ok(Said { spans, marks, ..Said::default() });
     }
     let merged = import::merge(spans);
     findings.extend(differing(&merged.differences, &merged.spans));
@@ -110,7 +110,7 @@ pub(super) fn join(
     };
     spans.iter_mut().for_each(|span| known(&mut span.parent_id));
     marks.iter_mut().for_each(|mark| known(&mut mark.span_id));
-    Ok(Said { spans, marks, aliases })
+    Ok(Said { spans, marks, aliases, ..Said::default() })
 }
 
 /// Whether a call may have run, in part at least, while the case was recorded.

@@ -15,7 +15,7 @@ use argus_schemas::case::{CaseLayout, FORMAT_VERSION};
 use argus_schemas::manifest::{FileEntry, Loss, Manifest, SEGMENT_LEFT_OUT, sha256_of};
 use argus_schemas::report::{Finding, Severity, Signature};
 use argus_schemas::signature::{Signed, signed};
-use argus_schemas::span_log::{Assembler, Received, Refused};
+use argus_schemas::span_log::{Assembler, OTLP, Received, Refused};
 use argus_schemas::spans::{Mark, Span};
 use listed::Fault;
 use polars::prelude::LazyFrame;
@@ -33,6 +33,8 @@ pub struct Said {
     pub marks: Vec<Mark>,
     /// Ids that other streams gave to a call, with the id that it has here.
     pub aliases: BTreeMap<String, String>,
+    /// When lines were received that could not be read, and from whom, as the kernel says.
+    pub unread: Vec<(Option<i32>, u64)>,
 }
 
 /// One case, as the later stages take it.
@@ -219,7 +221,7 @@ pub fn load(path: &Path) -> Result<Case> {
     let journal = if journal_is_sound { journal(&layout, &mut findings)? } else { Vec::new() };
     let mut journalled = {
         let mut assembler = Assembler::new();
-        journal.iter().for_each(|received| assembler.take(received));
+        journal.iter().for_each(|received| drop(assembler.take(received)));
         let mut said = assembler.finish();
         said.place(&manifest.clock_pairs);
         said
@@ -233,6 +235,8 @@ pub fn load(path: &Path) -> Result<Case> {
     }
     senders::name(&mut spans, &events.frame, &manifest)?;
     let mut said = imports::join(&layout, &manifest, ledger.as_ref(), spans, marks, &mut findings)?;
+    let lines = journalled.unreadable.iter().map(|refused| &refused.received).filter(|line| line.source != OTLP);
+    said.unread = lines.map(|line| (line.author_pid, line.boot_ns)).collect();
     if said.spans.is_empty() {
         findings.push(Finding::new(
             "no-spans",

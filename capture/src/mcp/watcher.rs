@@ -1,15 +1,12 @@
 //! What is said between an MCP client and its server, as lines of the span log.
 
+use super::messages::Messages;
 use crate::clock::boot_ns;
-use crate::hook::context;
+use crate::hook::{context, unread};
 use crate::messenger::bounded;
-use argus_schemas::lines::{Line, Lines};
 use argus_schemas::manifest::sha256_of;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
-
-/// The longest message that is understood; a longer one passes, and is not looked at.
-const MESSAGE_MAX: usize = 16 << 20;
 
 /// How many calls may be open, and how many tools are remembered: a peer can make up any number of either.
 const OPEN_MAX: usize = 4096;
@@ -41,8 +38,8 @@ pub struct Watcher {
     server: Option<i32>,
     name: Option<String>,
     traceparent: Option<String>,
-    from_client: Lines,
-    from_server: Lines,
+    from_client: Messages,
+    from_server: Messages,
     asked: HashMap<String, Asked>,
     declared: HashMap<String, Value>,
     number: u64,
@@ -53,14 +50,13 @@ pub struct Watcher {
 impl Watcher {
     /// Of a server with the name that its client has for it; which process it is, is asked when it is first called.
     pub fn new(find: impl Fn() -> i32 + Send + 'static, name: Option<String>, traceparent: Option<String>) -> Watcher {
-        let lines = || Lines::new(MESSAGE_MAX, 0);
         Watcher {
             find: Box::new(find),
             server: None,
             name,
             traceparent,
-            from_client: lines(),
-            from_server: lines(),
+            from_client: Messages::default(),
+            from_server: Messages::default(),
             asked: HashMap::new(),
             declared: HashMap::new(),
             number: 0,
@@ -70,10 +66,14 @@ impl Watcher {
 
     /// Looks at what passes; returns what is to be told.
     pub fn pass(&mut self, from: Side, bytes: &[u8]) -> Vec<Option<Value>> {
-        let mut messages = Vec::new();
-        let lines = if from == Side::Client { &mut self.from_client } else { &mut self.from_server };
-        lines.take(bytes, &mut |line: Line| messages.extend(serde_json::from_slice::<Value>(line.bytes)));
+        let passing = if from == Side::Client { &mut self.from_client } else { &mut self.from_server };
+        let messages = passing.take(bytes);
         let mut told = Vec::new();
+        // A call or an answer may be among them.
+        for _ in 0..std::mem::take(&mut passing.unread) {
+            let server = *self.server.get_or_insert_with(&self.find);
+            told.push(unread("a message of MCP", server, boot_ns(), ""));
+        }
         for message in messages {
             match message {
                 // A batch, as MCP had them in 2025-03.
@@ -147,9 +147,12 @@ impl Watcher {
         let told = params.pointer("/_meta/traceparent").and_then(Value::as_str);
         let (trace, parent) = told.and_then(context).or(self.traceparent.as_deref().and_then(context)).unzip();
         let name = self.name.as_ref().map_or_else(|| tool.to_owned(), |name| format!("mcp__{name}__{tool}"));
+        // Claude Code says which of its calls this is: its hook tells of the same.
+        let call =
+            params.pointer("/_meta/claudecode~1toolUseId").and_then(Value::as_str).filter(|call| !call.is_empty());
         let line = json!({
             "v": 1, "type": "start", "span": span, "trace": trace, "parent": parent, "kind": "tool", "name": name,
-            "call_id": id.trim_matches('"'), "boot_ns": now, "for": server,
+            "call_id": call.unwrap_or(id.trim_matches('"')), "boot_ns": now, "for": server,
             "args": params.get("arguments").cloned().map(bounded), "declares": self.declared.get(tool),
         });
         self.ask(id, Asked::Call(span, server));
@@ -211,6 +214,7 @@ mod tests {
         let short = |line: &Value| {
             let text = |name: &str| line.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             match text("type").as_str() {
+                "unread" => "unread".to_owned(),
                 "start" => format!("start {} {} {}", text("name"), text("call_id"), line["args"]),
                 _ => format!("end {} {}", text("status"), line["result"]),
             }
@@ -246,9 +250,9 @@ mod tests {
     #[test]
     fn what_is_no_call_passes_unseen() {
         use Side::{Client, Server};
+        check(&[(Client, "{"), (Server, "{\"id\":1,")], &["unread", "unread"]);
         for message in [
             "",
-            "{",
             "\u{0}",
             "[[[]]]",
             r#"{"id":1,"method":"ping"}"#,
@@ -268,6 +272,25 @@ mod tests {
             ],
             &["start t 1 {\"a\":1}", "end ok 1"],
         );
+    }
+
+    #[test]
+    fn a_long_answer_ends_its_call() {
+        use Side::{Client, Server};
+        let long = "x".repeat(17 << 20);
+        let answer = format!(r#"{{"jsonrpc":"2.0","result":{{"content":[],"isError":true,"x":"{long}"}},"id":1}}"#);
+        let cut = "x".repeat(1 << 10);
+        let expected = format!("end error {{\"content\":[],\"isError\":true,\"x\":\"{cut}... (cut)\"}}");
+        check(&[(Client, CALL), (Server, &answer)], &["start t 1 {\"a\":1}", &expected]);
+        let call = CALL.replace("\"a\":1", &format!("\"a\":\"{long}\""));
+        let expected = format!("start t 1 {{\"a\":\"{cut}... (cut)\"}}");
+        check(&[(Client, &call), (Server, r#"{"id":1,"result":"\ud83d"}"#)], &[&expected, "end ok \"\u{fffd}\""]);
+    }
+
+    #[test]
+    fn a_call_has_the_id_that_its_agent_gave_it() {
+        let call = CALL.replace("\"name\"", r#""_meta":{"claudecode/toolUseId":"toolu_1"},"name""#);
+        check(&[(Side::Client, &call)], &["start t toolu_1 {\"a\":1}", "end unanswered null"]);
     }
 
     #[test]

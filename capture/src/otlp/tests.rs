@@ -43,6 +43,8 @@ fn packed(body: &[u8]) -> Vec<u8> {
 fn requests_are_kept_as_they_are_meant() {
     const TRACES: &str = "POST /v1/traces HTTP/1.1\r\nContent-Type: ";
     let json = br#"{"resourceSpans":[]}"#;
+    let broken = br#"{"resourceSpans":["#;
+    let partly = br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"spanId":"00f067aa0ba902b7"}]}]}]}"#;
     let (lines, ignored) = journalled(|address| {
         let check = |head: String, body: &[u8], expected: (u16, &str)| {
             let (status, text) = ask(address, &head, body);
@@ -52,6 +54,15 @@ fn requests_are_kept_as_they_are_meant() {
         check(format!("{TRACES}application/x-protobuf"), b"\x0a\x00", (200, ""));
         check(format!("{TRACES}application/json\r\nContent-Encoding: gzip"), &packed(json), (200, "{}"));
         check(format!("{TRACES}application/json\r\nContent-Encoding: gzip"), b"no gzip", (400, "{}"));
+        check(format!("{TRACES}application/json"), broken, (400, "{}"));
+        check(format!("{TRACES}application/x-protobuf"), b"\xff\xff", (400, ""));
+        let partial = r#"{"partialSuccess":{"rejectedSpans":"1","errorMessage":"a span without a start (1 times)"}}"#;
+        check(format!("{TRACES}application/json"), partly, (200, partial));
+        // A resource whose spans cannot be decoded.
+        let partial = "\n>\u{8}\u{1}\u{12}:spans of a resource that cannot be decoded (1 times)";
+        let length = partial.len() - 6;
+        assert_eq!((partial.as_bytes()[1], partial.as_bytes()[5]), (length as u8 + 4, length as u8));
+        check(format!("{TRACES}application/x-protobuf"), b"\x0a\x01\xff", (200, partial));
         check(format!("{TRACES}application/json\r\nContent-Encoding: br"), json, (415, "{}"));
         check(format!("{TRACES}text/plain"), json, (415, ""));
         check("GET /v1/traces HTTP/1.1".to_owned(), b"", (405, ""));
@@ -61,8 +72,10 @@ fn requests_are_kept_as_they_are_meant() {
         let bomb = packed(&vec![b' '; BODY_MAX + 1]);
         check(format!("{TRACES}application/json\r\nContent-Encoding: gzip"), &bomb, (413, "{}"));
     });
-    let json = String::from_utf8_lossy(json).into_owned();
-    assert_eq!(lines, [json.clone(), r#"{"protobuf":"CgA="}"#.to_owned(), json]);
+    let text = |body: &[u8]| String::from_utf8_lossy(body).into_owned();
+    let odd = [text(broken), r#"{"protobuf":"//8="}"#.to_owned(), text(partly), r#"{"protobuf":"CgH/"}"#.to_owned()];
+    let sound = [text(json), r#"{"protobuf":"CgA="}"#.to_owned(), text(json)];
+    assert_eq!(lines, [&sound[..], &odd[..]].concat());
     assert_eq!(ignored, 2);
 }
 
@@ -76,6 +89,21 @@ fn connections_that_say_nothing_keep_nobody_out() {
         drop(silent);
     });
     assert_eq!(lines, ["{}"]);
+}
+
+#[test]
+fn who_switched_opentelemetry_off_is_told() {
+    let check = |name: &str, value: &str, expected: bool| {
+        let told = silenced(|asked| (asked == name).then(|| value.to_owned()));
+        assert_eq!(told.is_some_and(|told| told.starts_with(name)), expected, "{name}={value}");
+    };
+    check("OTEL_SDK_DISABLED", "TRUE", true);
+    check("OTEL_SDK_DISABLED", "false", false);
+    check("OTEL_TRACES_EXPORTER", "none", true);
+    check("OTEL_TRACES_EXPORTER", "console", true);
+    check("OTEL_TRACES_EXPORTER", "console, otlp", false);
+    check("OTEL_TRACES_EXPORTER", "", false);
+    assert_eq!(silenced(|_| None), None);
 }
 
 #[test]

@@ -249,7 +249,7 @@ struct Told {
 fn told_by(output: &Value) -> Told {
     let mut told = Told::default();
     let of_code = |code: i64| Some(if code == 0 { "ok" } else { "error" }.to_owned());
-    let parsed = output.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let parsed = output.as_str().and_then(|text| crate::json::read(text.as_bytes()).ok());
     let structured = parsed.as_ref().unwrap_or(output);
     if let Some(metadata) = structured.get("metadata") {
         told.status = metadata.get("exit_code").and_then(Value::as_i64).and_then(of_code);

@@ -6,10 +6,12 @@
 //! tells twice under different ids are two calls: ids of calls are used again by some.
 //!
 //! The strongest provenance gives the span its id and fields; weaker ones fill what it leaves open and narrow its
-//! instants. Where they contradict each other, that is a [`Difference`].
+//! instants. Where they contradict each other, that is a [`Difference`]; that one tells more of a call than another, its
+//! setting up or the fields of its result, is none.
 
 use super::instant::Interval;
-use crate::span_log::HOOK;
+use crate::json;
+use crate::span_log::{ABANDONED, HOOK};
 use crate::spans::Span;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -105,14 +107,17 @@ fn by_span_id(spans: &[Span]) -> Edges {
     parts.flat_map(|part| part.windows(2).map(|two| (two[0], two[1])).collect::<Vec<_>>()).collect()
 }
 
+/// `mcp__SERVER__TOOL` is what agents call the TOOL of a server.
+fn plain_name(name: &str) -> &str {
+    name.rsplit("__").next().unwrap_or(name)
+}
+
 /// Tool calls with the same id and name, by session.
 fn call_buckets(spans: &[Span]) -> Vec<Vec<usize>> {
     let mut buckets: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
     for (index, span) in spans.iter().enumerate() {
         if let Some(call) = span.call_id.as_deref().filter(|_| span.kind == "tool") {
-            // `mcp__SERVER__TOOL` is what agents call the TOOL of a server.
-            let name = span.name.rsplit("__").next().unwrap_or(&span.name);
-            buckets.entry((call, name)).or_default().push(index);
+            buckets.entry((call, plain_name(&span.name))).or_default().push(index);
         }
     }
     let split = |bucket| by_name(spans, bucket, |span| span.session.as_deref());
@@ -272,9 +277,14 @@ fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
 
     let (one, other) =
         (around(kept.start_boot_ns, kept.start_err_ns), around(weaker.start_boot_ns, weaker.start_err_ns));
+    // One stream may tell of more of a call than another, its setting up and its clearing away: that is no contradiction.
+    let (of_kept, of_weaker) = (window(kept), window(&weaker));
+    let holds = |outer: Interval, inner: Interval| outer.from_ns <= inner.from_ns && inner.to_ns <= outer.to_ns;
+    let nested = holds(of_kept, of_weaker) || holds(of_weaker, of_kept);
     match one.both(other) {
         Some(both) if !other_author => (kept.start_boot_ns, kept.start_err_ns) = both.middle_and_error(),
         Some(_) => {}
+        None if nested => {}
         None => differ(
             "start_boot_ns",
             shown(kept.start_boot_ns, kept.start_err_ns),
@@ -288,6 +298,7 @@ fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
                 (kept.end_boot_ns, kept.end_err_ns) = (Some(end), error);
             }
             Some(_) => {}
+            None if nested => {}
             None => differ("end_boot_ns", shown(one, kept.end_err_ns), shown(other, weaker.end_err_ns)),
         },
         (None, Some(end)) if !other_author && end.saturating_add(weaker.end_err_ns) >= window(kept).from_ns => {
@@ -301,17 +312,25 @@ fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
     let unnamed = |span: &Span| span.name == span.span_id;
     if unnamed(kept) {
         kept.name.clone_from(&weaker.name);
-    } else if kept.name != weaker.name && !unnamed(&weaker) {
+    } else if kept.name == plain_name(&weaker.name) {
+        // The name that says whose tool it is.
+        kept.name.clone_from(&weaker.name);
+    } else if plain_name(&kept.name) != weaker.name && kept.name != weaker.name && !unnamed(&weaker) {
         differ("name", kept.name.clone(), weaker.name.clone());
     }
     if kept.kind != weaker.kind {
         differ("kind", kept.kind.clone(), weaker.kind.clone());
     }
     let plain = |one: &str, other: &str| one == other;
-    // Every source has ids of its own for what encloses a call; only trace contexts can be compared.
-    let parents = |one: &str, other: &str| {
-        one == other || !(super::agent_sdks::is_hex(one, 16) && super::agent_sdks::is_hex(other, 16))
-    };
+    // Every source has ids of its own for what encloses a call; only those of one trace can be compared.
+    let of_one_trace = kept.trace_id.is_some() && kept.trace_id == weaker.trace_id;
+    let parents = |one: &str, other: &str| one == other || !of_one_trace;
+    // Of a call whose end no hook told, another log may tell how it ended; only a good end says that it ran.
+    let (told, of_weaker) = (kept.status.as_deref(), weaker.status.as_deref());
+    let statuses = |one: &str, other: &str| one == other || one == ABANDONED || other == ABANDONED;
+    if told == Some(ABANDONED) && of_weaker == Some("ok") {
+        kept.status.clone_from(&weaker.status);
+    }
     let mut fill = |field, kept: &mut Option<String>, weaker: Option<String>, same: &dyn Fn(&str, &str) -> bool| match (
         kept.as_deref(),
         weaker,
@@ -324,9 +343,9 @@ fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
     fill("parent_id", &mut kept.parent_id, weaker.parent_id, &parents);
     fill("call_id", &mut kept.call_id, weaker.call_id, &plain);
     fill("session", &mut kept.session, weaker.session, &plain);
-    fill("status", &mut kept.status, weaker.status, &plain);
+    fill("status", &mut kept.status, weaker.status, &statuses);
     fill("args", &mut kept.args, weaker.args, &same_json);
-    fill("result", &mut kept.result, weaker.result, &same_json);
+    fill("result", &mut kept.result, weaker.result, &same_result);
     fill("declares", &mut kept.declares, weaker.declares, &same_json);
     match (kept.pid, weaker.pid) {
         (None, pid) => (kept.pid, kept.tid) = (pid, weaker.tid),
@@ -349,16 +368,56 @@ fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
     kept.end_received_boot_ns = earlier(kept.end_received_boot_ns, weaker.end_received_boot_ns);
 }
 
+/// What a JSON text says, also where it is the text of a JSON text.
+fn meant(text: &str) -> Option<Value> {
+    let value = json::read(text.as_bytes()).ok()?;
+    Some(match &value {
+        Value::String(inner) => json::read(inner.as_bytes()).unwrap_or(value),
+        _ => value,
+    })
+}
+
 /// Whether two JSON texts say the same, or would if one were the text of the other.
 fn same_json(one: &str, other: &str) -> bool {
-    let parse = |text: &str| {
-        let value = serde_json::from_str::<Value>(text).ok()?;
-        Some(match &value {
-            Value::String(inner) => serde_json::from_str(inner).unwrap_or(value),
-            _ => value,
+    one == other || matches!((meant(one), meant(other)), (Some(one), Some(other)) if one == other)
+}
+
+/// Whether two results may be one. A program has the result as an object, and writes a text of it for the model: what is of
+/// two shapes is not compared. What is of one shape may be a part of the other.
+fn same_result(one: &str, other: &str) -> bool {
+    let (Some(one), Some(other)) = (meant(one), meant(other)) else { return one == other };
+    let structured = |value: &Value| value.is_object();
+    if one == other || structured(&one) != structured(&other) {
+        return true;
+    }
+    let (texts, others) = (leaves(&one), leaves(&other));
+    // Whole lines of it.
+    let holds = |whole: &str, text: &str| {
+        whole.match_indices(text).any(|(at, _)| {
+            let (before, after) = (&whole[..at], &whole[at + text.len()..]);
+            (before.is_empty() || before.ends_with('\n')) && (after.is_empty() || after.starts_with(['\n', '\r']))
         })
     };
-    one == other || matches!((parse(one), parse(other)), (Some(one), Some(other)) if one == other)
+    let within = |some: &[String], all: &[String]| {
+        !some.is_empty() && some.iter().all(|text| all.iter().any(|whole| holds(whole, text)))
+    };
+    within(&texts, &others) || within(&others, &texts)
+}
+
+/// The texts and numbers of a value, but for empty ones.
+fn leaves(value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = vec![value];
+    while let Some(value) = rest.pop() {
+        match value {
+            Value::String(text) if !text.trim().is_empty() => found.push(text.trim().to_owned()),
+            Value::Number(number) => found.push(number.to_string()),
+            Value::Array(all) => rest.extend(all),
+            Value::Object(all) => rest.extend(all.values()),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// What two streams tell under one id of a call, each once, but at times that cannot be the same.

@@ -32,6 +32,7 @@ pub use otlp::{
 };
 pub use settle::circles;
 
+use crate::json;
 use crate::span_log::{self, Assembler, LineError, Received};
 use crate::spans::Mark;
 use serde_json::Value;
@@ -136,8 +137,8 @@ impl Format {
 /// The format of a log, by its beginning: 64 KiB are enough. `None`: none of these.
 pub fn detect(head: &[u8]) -> Option<Format> {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    let of_lines = head.split(|byte| *byte == b'\n').find_map(|line| Format::of(&serde_json::from_slice(line).ok()?));
-    of_lines.or_else(|| Format::of(&serde_json::from_slice(&source::mend(head, source::After::Value)?).ok()?))
+    let of_lines = head.split(|byte| *byte == b'\n').find_map(|line| Format::of(&json::read(line).ok()?));
+    of_lines.or_else(|| Format::of(&json::read(&source::mend(head, source::After::Value)?).ok()?))
 }
 
 /// One span, as a foreign log tells it. The texts mean what they mean in [`crate::spans::Span`].
@@ -279,6 +280,8 @@ pub struct Imported {
     pub marks: Vec<Mark>,
     /// How its parts fared.
     pub counts: Counts,
+    /// Whether it is broken as a whole, and so not only the parts that were counted may be missing.
+    pub broken: bool,
     /// The versions of the program that wrote it, and whether the reader knows them.
     pub versions: BTreeMap<String, bool>,
 }
@@ -384,7 +387,7 @@ fn present<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
 fn json_text(value: &Value) -> String {
     match value {
         Value::String(inner) if inner.trim_start().starts_with(['{', '[']) => {
-            serde_json::from_str::<Value>(inner).map_or_else(|_| value.to_string(), |inner| inner.to_string())
+            json::read(inner.as_bytes()).map_or_else(|_| value.to_string(), |inner| inner.to_string())
         }
         other => other.to_string(),
     }

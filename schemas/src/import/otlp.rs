@@ -27,9 +27,13 @@ pub(super) struct Sent<'a> {
 /// Reads the body of a request in JSON.
 pub fn read_json(body: &[u8]) -> Imported {
     let mut imported = Imported::default();
-    match serde_json::from_slice(body) {
+    let text = String::from_utf8_lossy(body);
+    match source::read(&mut imported, "the request", &text) {
         Ok(value) => request(&mut imported, "the request", &value),
-        Err(error) => imported.refuse(source::fault(&error), "the request", String::from_utf8_lossy(body)),
+        Err(error) => {
+            imported.broken = true;
+            imported.refuse(source::fault(&error), "the request", text);
+        }
     }
     settle::settle(&mut imported);
     imported
@@ -88,6 +92,7 @@ fn request(imported: &mut Imported, at: &str, value: &Value) {
         if other.into_iter().any(|name| value.get(name).is_some()) || value.as_object().is_some_and(Map::is_empty) {
             imported.without_calls();
         } else {
+            imported.broken = true;
             imported.refuse("no OTLP traces", at, value);
         }
         return;

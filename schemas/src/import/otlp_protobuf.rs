@@ -119,6 +119,7 @@ fn text(bytes: &[u8]) -> String {
 /// Takes every span of a request.
 pub(super) fn request(imported: &mut Imported, body: &[u8]) {
     let Ok(request) = Request::decode(body) else {
+        imported.broken = true;
         return imported.refuse("no OTLP traces in protobuf", "the request", "");
     };
     for (number, bytes) in request.resource_spans.iter().enumerate() {

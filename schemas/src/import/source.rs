@@ -1,6 +1,7 @@
 //! Lines and JSON values out of a log, in bounded memory.
 
 use super::Imported;
+use crate::json;
 use crate::lines::{Line, Lines};
 use serde_json::Value;
 use serde_json::error::Category;
@@ -66,18 +67,30 @@ fn value_of(imported: &mut Imported, number: u64, line: &str, take: &mut dyn FnM
         return;
     }
     let at = format!("line {number}");
-    match serde_json::from_str(line) {
+    match read(imported, &at, line) {
         Ok(value @ (Value::Object(_) | Value::Array(_))) => take(imported, &at, value),
         Ok(_) => imported.refuse("not a JSON object", &at, line),
         Err(error) => imported.refuse(fault(&error), &at, line),
     }
 }
 
+/// Reads one value, with what is no value in it replaced, and counted.
+pub(super) fn read(imported: &mut Imported, at: &str, text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(text).or_else(|_| {
+        let value = json::read(text.as_bytes())?;
+        imported.doubt(MENDED, at, text);
+        Ok(value)
+    })
+}
+
+/// What [`json::mended`] replaces.
+pub(super) const MENDED: &str =
+    "JSON with half a character, a number that is none, or too deep nesting; it was replaced";
+
 /// What is wrong with a JSON text, in words that are the same for every such text.
 pub(super) fn fault(error: &serde_json::Error) -> &'static str {
     match error.classify() {
         Category::Eof => "JSON that ends in the middle",
-        _ if error.to_string().starts_with("recursion limit") => "JSON nested deeper than 127 levels",
         _ => "not JSON",
     }
 }
@@ -104,9 +117,8 @@ pub(super) fn each_document(
         if line.trim().is_empty() {
             return;
         }
-        let ends_early = |line: &str| {
-            serde_json::from_str::<serde::de::IgnoredAny>(line).is_err_and(|error| error.classify() == Category::Eof)
-        };
+        let ends_early =
+            |line: &str| serde_json::from_str::<Value>(line).is_err_and(|error| error.classify() == Category::Eof);
         if !std::mem::replace(&mut seen, true) && ends_early(line) {
             document = Some("\n".repeat(usize::try_from(number - 1).unwrap_or(0)) + line);
         } else {
@@ -132,13 +144,19 @@ fn read_document(imported: &mut Imported, document: &str, take: &mut dyn FnMut(&
                 rest = values.byte_offset();
             }
             Some(Err(error)) => {
+                let before = document[..rest].matches('\n').count();
+                let mended = json::mended(document[rest..].as_bytes());
+                let whole = |text: &str| serde_json::Deserializer::from_str(text).into_iter::<Value>().next();
+                if mended != document[rest..] && whole(&mended).is_some_and(|value| value.is_ok()) {
+                    imported.doubt(MENDED, "the document", "");
+                    return read_document(imported, &("\n".repeat(before) + &mended), take);
+                }
                 // A broken first line looks like the beginning of a document; whole values on lines of their own tell.
                 let broken = &document[rest..];
-                let one_a_line = |line: &str| line.starts_with('{') && serde_json::from_str::<Value>(line).is_ok();
+                let one_a_line = |line: &str| line.starts_with('{') && json::read(line.as_bytes()).is_ok();
                 if broken.lines().any(one_a_line) {
-                    let before = document[..rest].matches('\n').count() as u64;
                     for (number, line) in broken.lines().enumerate() {
-                        value_of(imported, before + number as u64 + 1, line, take);
+                        value_of(imported, (before + number + 1) as u64, line, take);
                     }
                     return;
                 }
@@ -149,7 +167,7 @@ fn read_document(imported: &mut Imported, document: &str, take: &mut dyn FnMut(&
                     document.lines().take(error.line().saturating_sub(1)).map(|line| line.len() + 1).sum::<usize>();
                 let until = (until + error.column().saturating_sub(1)).clamp(rest, document.len());
                 let sound = &document.as_bytes()[rest..until];
-                if let Some(Ok(value)) = mend(sound, After::Part).map(|bytes| serde_json::from_slice(&bytes)) {
+                if let Some(Ok(value)) = mend(sound, After::Part).map(|bytes| json::read(&bytes)) {
                     take(imported, "the document, up to where it breaks", value);
                 }
                 return;
@@ -250,6 +268,14 @@ mod tests {
     fn other_encodings_are_named() {
         assert_eq!(check(b"\xff\xfe{\0}\0", false), (vec![], 1, 0));
         assert_eq!(check(b"{\"a\":\"\xe9\"}", false), (vec![serde_json::json!({"a": "\u{fffd}"})], 0, 1));
+    }
+
+    #[test]
+    fn what_is_no_value_costs_only_itself() {
+        let cut = serde_json::json!({"a": ["\u{fffd}", "NaN"]});
+        assert_eq!(check(b"{\"a\":[\"\\ud83d\",NaN]}\n", false), (vec![cut.clone()], 0, 1));
+        assert_eq!(check(b"{\"a\":[\"\\ud83d\",NaN]}\n", true), (vec![cut.clone()], 0, 1));
+        assert_eq!(check(b"{\n\"a\":[\"\\ud83d\",NaN]}\n{\"a\"", true), (vec![cut], 1, 1));
     }
 
     #[test]

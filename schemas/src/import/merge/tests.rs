@@ -141,6 +141,56 @@ fn contradictions_are_kept_with_both_sides() {
 }
 
 #[test]
+fn one_that_tells_more_contradicts_nobody() {
+    // An SDK's call within the span of OpenTelemetry that is around it.
+    let sdk = span("socket", SDK, (100, 200), 0);
+    check(&[sdk.clone(), span("otlp", "b", (50, 250), 10)], &["00f067aa0ba902b7 socket 100..200"], &[]);
+    // A hook of a call that was refused, and the transcript, which says so.
+    let hook = Span { status: Some(ABANDONED.to_owned()), ..span("hook", SDK, (150, 150), 50) };
+    let logged = |status: &str| Span { status: Some(status.to_owned()), ..span("claude-code", "b", (150, 150), 60) };
+    check(&[hook.clone(), logged("error")], &["00f067aa0ba902b7 hook 100..200"], &[]);
+    let status = |other: Span| merge(vec![hook.clone(), other]).spans[0].status.clone();
+    assert_eq!(status(logged("error")).as_deref(), Some(ABANDONED), "nobody knows that it ran");
+    assert_eq!(status(logged("ok")).as_deref(), Some("ok"));
+    // A hook and a proxy of one call, of which one knows the server's name.
+    let told = |source: &str, name: &str| Span { name: name.to_owned(), ..span(source, source, (100, 200), 0) };
+    let merged = merge(vec![told("socket", "ls"), told("hook", "mcp__files__ls")]);
+    assert_eq!((merged.spans.len(), merged.spans[0].name.as_str()), (1, "mcp__files__ls"));
+    assert!(merged.differences.is_empty());
+    assert_eq!(merge(vec![told("socket", "mcp__a__ls"), told("hook", "mcp__b__ls")]).differences.len(), 1);
+    // What encloses it is a matter of each trace.
+    let beneath = |source: &str, parent: u64, trace: Option<&str>| Span {
+        parent_id: Some(format!("{parent:016x}")),
+        trace_id: trace.map(|trace| trace.repeat(16)),
+        ..span(source, source, (100, 200), 0)
+    };
+    let differ = |one: Option<&str>, other: Option<&str>| {
+        merge(vec![beneath("socket", 1, one), beneath("otlp", 2, other)]).differences.len()
+    };
+    assert_eq!((differ(Some("ab"), None), differ(Some("ab"), Some("ab"))), (0, 1));
+}
+
+#[test]
+fn results_of_two_shapes_are_not_compared() {
+    let differ = |one: &str, other: &str| {
+        let told = |source: &str, result: &str| Span {
+            result: Some(result.to_owned()),
+            ..span(source, source, (100, 200), 0)
+        };
+        !merge(vec![told("hook", one), told("claude-code", other)]).differences.is_empty()
+    };
+    assert!(!differ(r#"{"stdout":"a\nb","stderr":"","interrupted":false}"#, r#""a\nb""#));
+    assert!(!differ(r#"{"type":"create","filePath":"/a"}"#, r#""File created""#));
+    assert!(!differ(r#""a""#, r#"[{"type":"text","text":"a"}]"#));
+    assert!(!differ(r#""a\nb""#, r#""b""#));
+    assert!(!differ(r#"{"a":"x","b":"y"}"#, r#"{"a":"x"}"#));
+    assert!(differ(r#""ok""#, r#""not ok""#));
+    assert!(differ(r#""deleted 5""#, r#""deleted 50""#));
+    assert!(differ(r#""a""#, r#""""#));
+    assert!(differ(r#"{"a":"x"}"#, r#"{"a":"y"}"#));
+}
+
+#[test]
 fn nobody_else_tells_when_a_call_was_or_takes_its_id() {
     let sdk = span("socket", SDK, (100, 200), 10);
     let forged = Span { author_pid: Some(99), ..span("socket", SDK, (140, 150), 0) };

@@ -160,7 +160,19 @@ fn a_request_that_is_none_is_counted() {
         assert_eq!(troubles(&got), [(reason, 1)], "{body}");
     }
     let deep = format!("{{\"resourceSpans\":{}", "[".repeat(1_000_000));
-    assert_eq!(troubles(&read_otlp_json(deep.as_bytes())), [("JSON nested deeper than 127 levels", 1)]);
+    assert_eq!(troubles(&read_otlp_json(deep.as_bytes())), [("JSON that ends in the middle", 1)]);
+}
+
+#[test]
+fn an_odd_attribute_costs_itself() {
+    let body = request("python", json!([span("00f067aa0ba902b7", "c1")]));
+    let deep = format!("{{\"stringValue\":\"x\",\"more\":{}{}}}", "[".repeat(500), "]".repeat(500));
+    for odd in ["{\"doubleValue\":NaN}", "{\"doubleValue\":1e400}", "{\"stringValue\":\"\\ud83d\"}", &deep] {
+        let body = body.replace("\"attributes\":[", &format!("\"attributes\":[{{\"key\":\"odd\",\"value\":{odd}}},"));
+        let got = read_otlp_json(body.as_bytes());
+        assert_eq!(told(&got, ORIGIN), [EXPECTED], "{odd}");
+        assert!(got.counts.lost() == 0 && !got.broken);
+    }
 }
 
 #[test]
