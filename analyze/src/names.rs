@@ -1,8 +1,9 @@
 //! Which names the peers of connections had: by the answers of name servers, and by what TLS clients asked for.
 //!
-//! An answer names an address for whoever reads it; it counts for a connection that was made later, that of the same
-//! process before all others. A TLS name counts for its own socket alone. Neither is a guess, but the two weigh
-//! differently: the answer came from the network, the TLS name is the client's own word.
+//! An answer names an address for whoever reads it; it counts for a connection that was made later in the same network,
+//! that of the same process before all others. An answer that came from a followed process counts for none: whoever has
+//! a network of its own can be its name server. A TLS name counts for its own socket alone. Neither is a guess, but the
+//! two weigh differently: the answer came from the network, the TLS name is the client's own word.
 
 use crate::error::Result;
 use argus_schemas::events::Kind;
@@ -20,16 +21,16 @@ const SEPARATOR: char = '\u{1f}';
 /// More names than these for one peer tell a reader nothing.
 const NAMES_MAX: usize = 8;
 
-/// A process, and the address that a name server told it.
-type Told = (i32, u64, IpAddr);
+/// A process, its network, and the address that a name server told it there.
+type Told = (i32, u64, Option<u32>, IpAddr);
 
 /// What is known of names in a case.
 #[derive(Debug, Default, PartialEq)]
 struct Known {
     /// By process and address: when it was answered, and with which name.
     answers: HashMap<Told, Vec<(u64, String)>>,
-    /// The same for whoever asked.
-    anybody: HashMap<IpAddr, Vec<(u64, String)>>,
+    /// The same for whoever asked in a network.
+    anybody: HashMap<(Option<u32>, IpAddr), Vec<(u64, String)>>,
     /// By socket.
     offered: HashMap<u64, BTreeSet<String>>,
 }
@@ -41,13 +42,15 @@ struct Talk {
     pid: i32,
     start_ns: u64,
     socket: Option<u64>,
+    network: Option<u32>,
     peer: IpAddr,
 }
 
 impl Known {
-    fn answer(&mut self, (pid, start_ns): (i32, u64), at: u64, name: &str, address: IpAddr) {
-        self.answers.entry((pid, start_ns, address)).or_default().push((at, name.to_owned()));
-        self.anybody.entry(address).or_default().push((at, name.to_owned()));
+    fn answer(&mut self, told: Told, at: u64, name: &str) {
+        let (_, _, network, address) = told;
+        self.answers.entry(told).or_default().push((at, name.to_owned()));
+        self.anybody.entry((network, address)).or_default().push((at, name.to_owned()));
     }
 
     /// The names of a peer, sorted.
@@ -55,8 +58,9 @@ impl Known {
         let before = |answers: &Vec<(u64, String)>| -> BTreeSet<String> {
             answers.iter().filter(|(at, _)| *at <= talk.at).map(|(_, name)| name.clone()).collect()
         };
-        let own = self.answers.get(&(talk.pid, talk.start_ns, talk.peer)).map(before).filter(|names| !names.is_empty());
-        let answered = own.or_else(|| self.anybody.get(&talk.peer).map(before)).unwrap_or_default();
+        let own = self.answers.get(&(talk.pid, talk.start_ns, talk.network, talk.peer)).map(before);
+        let own = own.filter(|names| !names.is_empty());
+        let answered = own.or_else(|| self.anybody.get(&(talk.network, talk.peer)).map(before)).unwrap_or_default();
         let offered = talk.socket.and_then(|socket| self.offered.get(&socket)).cloned().unwrap_or_default();
         let mut names: BTreeMap<String, Vec<NameBasis>> = BTreeMap::new();
         for (basis, found) in [(NameBasis::Dns, answered), (NameBasis::Tls, offered)] {
@@ -98,15 +102,17 @@ fn of_kinds(kinds: &[Kind]) -> Expr {
 }
 
 fn known(events: &LazyFrame) -> Result<Known> {
+    let forged = col("missing").list().contains(lit("answers:of_a_followed_server"), false).fill_null(lit(false));
     let rows = events
         .clone()
-        .filter(of_kinds(&[Kind::Dns, Kind::TlsName]).and(col("host").is_not_null()))
+        .filter(of_kinds(&[Kind::Dns, Kind::TlsName]).and(col("host").is_not_null()).and(forged.not()))
         .select([
             col("kind"),
             col("boot_ns"),
             col("pid"),
             col("start_ns"),
             col("socket"),
+            col("net_ns"),
             col("host"),
             col("answers").list().join(lit(" "), true).alias("answers"),
         ])
@@ -114,7 +120,8 @@ fn known(events: &LazyFrame) -> Result<Known> {
     let (kind, host, answers) =
         (rows.column("kind")?.str()?, rows.column("host")?.str()?, rows.column("answers")?.str()?);
     let (at, start) = (rows.column("boot_ns")?.u64()?, rows.column("start_ns")?.u64()?);
-    let (pid, socket) = (rows.column("pid")?.i32()?, rows.column("socket")?.u64()?);
+    let (pid, socket, network) =
+        (rows.column("pid")?.i32()?, rows.column("socket")?.u64()?, rows.column("net_ns")?.u32()?);
     let mut known = Known::default();
     for row in 0..rows.height() {
         let (Some(host), Some(at)) = (host.get(row), at.get(row)) else { continue };
@@ -124,9 +131,9 @@ fn known(events: &LazyFrame) -> Result<Known> {
             }
             continue;
         }
-        let process = (pid.get(row).unwrap_or(0), start.get(row).unwrap_or(0));
+        let (pid, start) = (pid.get(row).unwrap_or(0), start.get(row).unwrap_or(0));
         for address in answers.get(row).unwrap_or_default().split(' ').filter_map(|text| text.parse().ok()) {
-            known.answer(process, at, host, address);
+            known.answer((pid, start, network.get(row), address), at, host);
         }
     }
     Ok(known)
@@ -137,12 +144,13 @@ fn talks(events: &LazyFrame) -> Result<Vec<Talk>> {
         .clone()
         .filter(of_kinds(&[Kind::Connect, Kind::Send, Kind::Close]))
         .filter(col("family").eq(lit("inet")).or(col("family").eq(lit("inet6"))))
-        .select(["event_id", "boot_ns", "pid", "start_ns", "socket", "remote_addr"].map(col))
+        .select(["event_id", "boot_ns", "pid", "start_ns", "socket", "net_ns", "remote_addr"].map(col))
         .collect()?;
     let (id, at, start) =
         (rows.column("event_id")?.u64()?, rows.column("boot_ns")?.u64()?, rows.column("start_ns")?.u64()?);
     let (pid, socket, peer) =
         (rows.column("pid")?.i32()?, rows.column("socket")?.u64()?, rows.column("remote_addr")?.str()?);
+    let network = rows.column("net_ns")?.u32()?;
     let talk = |row: usize| {
         Some(Talk {
             event_id: id.get(row)?,
@@ -150,6 +158,7 @@ fn talks(events: &LazyFrame) -> Result<Vec<Talk>> {
             pid: pid.get(row)?,
             start_ns: start.get(row)?,
             socket: socket.get(row),
+            network: network.get(row),
             peer: peer.get(row)?.parse::<IpAddr>().ok()?.to_canonical(),
         })
     };
@@ -179,18 +188,20 @@ pub fn read(text: Option<&str>) -> Vec<PeerName> {
 mod tests {
     use super::*;
 
-    /// The names of 10.0.0.9, to which process 1 talks at 50 over socket 7.
+    /// The names of 10.0.0.9, to which process 1 talks at 50 over socket 7 in network 4. A process of hundreds is in
+    /// another network.
     #[track_caller]
     fn check(answers: &[(i32, u64, &str)], offered: &[(u64, &str)], expected: &str) {
         let peer: IpAddr = "10.0.0.9".parse().unwrap();
         let mut known = Known::default();
         for (pid, at, name) in answers {
-            known.answer((*pid, 0), *at, name, peer);
+            known.answer((pid % 100, 0, Some(if *pid < 100 { 4 } else { 5 }), peer), *at, name);
         }
         for (socket, name) in offered {
             known.offered.entry(*socket).or_default().insert((*name).to_owned());
         }
-        let names = known.names(&Talk { event_id: 1, at: 50, pid: 1, start_ns: 0, socket: Some(7), peer });
+        let names =
+            known.names(&Talk { event_id: 1, at: 50, pid: 1, start_ns: 0, socket: Some(7), network: Some(4), peer });
         assert_eq!(read(Some(&write(&names))), names, "what is written is read back");
         assert_eq!(names.iter().map(PeerName::to_string).collect::<Vec<_>>().join(", "), expected);
     }
@@ -201,6 +212,7 @@ mod tests {
         check(&[(1, 10, "db")], &[], "db (DNS)");
         check(&[(1, 60, "later")], &[], "");
         check(&[(2, 10, "other")], &[], "other (DNS)");
+        check(&[(101, 10, "forged"), (102, 10, "forged")], &[], "");
         check(&[(1, 10, "db"), (2, 20, "other")], &[], "db (DNS)");
         check(&[(1, 10, "b"), (1, 20, "a")], &[], "a (DNS), b (DNS)");
     }

@@ -75,6 +75,10 @@ enum event_slot {
 #define ERROR_TARGET_NAMESPACED (1u << 22)
 #define ERROR_UNATTACHED (1u << 23)
 #define ERROR_DIRECTION (1u << 24)
+#define ERROR_STILL_OPEN (1u << 25)
+#define ERROR_UNSEEN_START (1u << 26)
+#define ERROR_LINK_FOLLOWED (1u << 27)
+#define ERROR_FOLLOWED_SERVER (1u << 28)
 
 /* Which facts the event holds. */
 #define FACT_PATH_KERNEL (1u << 0)
@@ -138,6 +142,8 @@ struct event {
 	__u16 local_port;
 	__u16 remote_port;
 	__u32 vsock_port; /* vsock ports have 32 bits */
+	__u32 net_ns;	  /* of a socket */
+	__u32 zero;
 	__u8 local_addr[16];
 	__u8 remote_addr[16];
 	char comm[16];
@@ -152,5 +158,6 @@ enum loss_cause {
 	LOSS_NOT_INHERITED,
 	LOSS_COMPAT_SYSCALL,
 	LOSS_MAP_FULL,
+	LOSS_REPEATS, /* of folds that were lost: all repeats but the one that their number stands for */
 	LOSS_CAUSES,
 };

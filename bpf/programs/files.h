@@ -5,6 +5,19 @@
 #define O_CREAT_EXCL_TRUNC (0100 | 0200 | 01000)
 #define PROT_EXEC 4
 #define MAP_ANONYMOUS 0x20
+#define AT_SYMLINK_NOFOLLOW 0x100
+
+/* Of the calls that name a file whose permissions or attributes they change, those that need not follow a link. */
+enum {
+	NR_lchown = 94,
+	NR_lsetxattr = 189,
+	NR_lremovexattr = 198,
+	NR_fchownat = 260,
+	NR_fchmodat2 = 452,
+	NR_setxattrat = 463,
+	NR_removexattrat = 466,
+	NR_file_setattr = 469,
+};
 
 /* The names of a call as they were at its start, while another thread may be rewriting them. */
 #define DRAFT_MAX 8192
@@ -164,12 +177,15 @@ static __noinline int compare_with_draft(struct scratch *s, struct thread_state 
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct draft *draft = bpf_task_storage_get(&drafts, task, 0, 0);
-	if (!draft || !draft->valid)
+	/* Of a page that was not in memory yet, or of more than a draft holds: the call itself brought it in, and what
+	 * is read now is all there is. It may have been another name while the kernel read it. */
+	bool seen = draft && draft->valid && draft->call == own->calls && !draft->errors;
+	if (draft)
+		draft->valid = 0;
+	if (!seen) {
+		s->event.errors |= ERROR_UNSEEN_START;
 		return 0;
-	draft->valid = 0;
-	/* A page that was not in memory yet: the call itself brought it in, and what was read now is all there is. */
-	if (draft->errors)
-		return 0;
+	}
 	__u32 used = s->used;
 	barrier_var(used);
 	if (used == draft->used && used <= DRAFT_MAX - 8) {
@@ -183,6 +199,35 @@ static __noinline int compare_with_draft(struct scratch *s, struct thread_state 
 	s->event.errors |= ERROR_CHANGED;
 	append_user_text(s, SLOT_LATER, (const void *)argument(own, call->name));
 	return 0;
+}
+
+/* Whether the kernel follows a symbolic link that a call's name leads to. */
+static __always_inline bool follows_link(const struct thread_state *own, const struct call *call)
+{
+	switch (call->kind) {
+	case EVENT_TRUNCATE:
+	case EVENT_CHMOD:
+	case EVENT_CHOWN:
+	case EVENT_SETXATTR:
+		break;
+	default:
+		return false;
+	}
+	switch (own->syscall) {
+	case NR_lchown:
+	case NR_lsetxattr:
+	case NR_lremovexattr:
+		return false;
+	case NR_fchownat:
+	case NR_file_setattr:
+		return !(own->args[4] & AT_SYMLINK_NOFOLLOW);
+	case NR_fchmodat2:
+		return !(own->args[3] & AT_SYMLINK_NOFOLLOW);
+	case NR_setxattrat:
+	case NR_removexattrat:
+		return !(own->args[2] & AT_SYMLINK_NOFOLLOW);
+	}
+	return true;
 }
 
 static __noinline int record_names(struct thread_state *own, const struct call *call, long ret)
@@ -199,6 +244,8 @@ static __noinline int record_names(struct thread_state *own, const struct call *
 		append_names(s, own, call);
 		if (call->action == NAMES)
 			compare_with_draft(s, own, call);
+		if (follows_link(own, call))
+			e->errors |= ERROR_LINK_FOLLOWED;
 	}
 	if (call->mode != NONE) {
 		e->mode = argument(own, call->mode);

@@ -122,7 +122,17 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct net;
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
 struct mnt_namespace {
+	struct ns_common ns;
+};
+
+struct net {
 	struct ns_common ns;
 };
 
@@ -241,6 +251,7 @@ struct in6_addr {
 struct sock_common {
 	volatile unsigned char skc_state;
 	unsigned long skc_flags;
+	possible_net_t skc_net;
 	atomic64_t skc_cookie;
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -413,6 +424,10 @@ struct io_ftrunc {
 #pragma clang attribute pop
 
 /* A packet as a program for control groups is given it: a view that the kernel translates, the same on all of them. */
+struct bpf_sock;
+
 struct __sk_buff {
 	__u32 len;
+	__u32 others[41];
+	struct bpf_sock *sk;
 };

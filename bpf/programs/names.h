@@ -11,6 +11,10 @@
 #define TLS_CLIENT_HELLO 1
 /* A TLS record's header, and the type of the message in it. */
 #define TLS_HEAD 6
+/* The longest TLS record. */
+#define TLS_RECORD_MAX (16384 + TLS_HEAD - 1)
+/* struct sock_common has 136 bytes. */
+#define SOCKET_HEAD 136
 /* What is kept of one packet. A DNS answer that fits into a datagram, and a ClientHello, are smaller. */
 #define PAYLOAD_MAX 4096
 
@@ -28,6 +32,20 @@ struct {
 	__type(value, struct socket_owner);
 } sockets SEC(".maps");
 
+/* Where followed processes answer as name servers: the address that they answer from, in its network. */
+struct server {
+	__u8 address[16];
+	__u32 net_ns;
+	__u32 zero;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct server);
+	__type(value, __u8);
+} servers SEC(".maps");
+
 struct packet {
 	struct event event;
 	char payload[PAYLOAD_MAX];
@@ -41,6 +59,7 @@ struct segment {
 	__u16 source_port, target_port;
 	__u8 protocol;
 	__u8 source[16], target[16];
+	__u32 net_ns;
 };
 
 /* A socket of a followed process. It has a cookie by on_new_socket, or where something else asked for one. */
@@ -101,6 +120,26 @@ static __always_inline bool read_segment(struct __sk_buff *skb, struct segment *
 	return segment->payload < skb->len;
 }
 
+/* The network namespace of a packet's socket. The socket's head is copied as a whole, since a program for packets may
+ * not reckon with its pointer. */
+static __always_inline __u32 network_of(struct __sk_buff *skb)
+{
+	char head[SOCKET_HEAD] __attribute__((aligned(8))) = {};
+	struct bpf_sock *sk = skb->sk;
+	__u64 at = bpf_core_field_offset(struct sock, __sk_common.skc_net);
+	if (!sk || at > sizeof(head) - sizeof(struct net *) || bpf_probe_read_kernel(head, sizeof(head), sk))
+		return 0;
+	struct net *net = *(struct net **)(head + at);
+	return BPF_CORE_READ(net, ns.inum);
+}
+
+static __always_inline struct server server_of(const struct segment *segment)
+{
+	struct server server = { .net_ns = segment->net_ns };
+	__builtin_memcpy(server.address, segment->source, sizeof(server.address));
+	return server;
+}
+
 static __noinline int record_packet(struct __sk_buff *skb, struct segment *segment, struct socket_owner *owner)
 {
 	if (!segment)
@@ -125,6 +164,7 @@ static __noinline int record_packet(struct __sk_buff *skb, struct segment *segme
 	e->boot_ns = bpf_ktime_get_boot_ns();
 	e->count = 1;
 	e->socket = bpf_get_socket_cookie(skb);
+	e->net_ns = segment->net_ns;
 	e->family = segment->family;
 	e->protocol = segment->protocol;
 	e->socket_type = segment->protocol == PROTOCOL_TCP ? 1 : 2;
@@ -134,6 +174,11 @@ static __noinline int record_packet(struct __sk_buff *skb, struct segment *segme
 	e->remote_port = answer ? segment->source_port : segment->target_port;
 	e->local_port = answer ? segment->target_port : segment->source_port;
 	e->facts = FACT_ADDRESS | FACT_ADDRESS_KERNEL;
+	if (answer) {
+		struct server server = server_of(segment);
+		if (bpf_map_lookup_elem(&servers, &server))
+			e->errors |= ERROR_FOLLOWED_SERVER;
+	}
 	__u32 length = skb->len - segment->payload;
 	if (length > PAYLOAD_MAX) {
 		length = PAYLOAD_MAX;
@@ -166,6 +211,7 @@ int on_packet_in(struct __sk_buff *skb)
 	struct segment segment = {};
 	if (!read_segment(skb, &segment) || segment.source_port != PORT_DNS)
 		return 1;
+	segment.net_ns = network_of(skb);
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	record_packet(skb, &segment, bpf_map_lookup_elem(&sockets, &cookie));
 	return 1;
@@ -177,14 +223,25 @@ int on_packet_out(struct __sk_buff *skb)
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct socket_owner *owner = bpf_map_lookup_elem(&sockets, &cookie);
 	struct segment segment = {};
-	if (!owner || !read_segment(skb, &segment) || segment.protocol != PROTOCOL_TCP)
+	if (!owner || !read_segment(skb, &segment))
+		return 1;
+	segment.net_ns = network_of(skb);
+	if (segment.source_port == PORT_DNS) {
+		struct server server = server_of(&segment);
+		__u8 answers = 1;
+		bpf_map_update_elem(&servers, &server, &answers, BPF_ANY);
+	}
+	if (segment.protocol != PROTOCOL_TCP)
 		return 1;
 	__u32 length = skb->len - segment.payload;
-	__u8 head[TLS_HEAD];
-	bool begins = !bpf_skb_load_bytes(skb, segment.payload, head, TLS_HEAD) && head[0] == TLS_HANDSHAKE &&
-		      head[1] == 3 && head[5] == TLS_CLIENT_HELLO;
-	if (begins)
-		owner->hello = (head[3] << 8 | head[4]) + TLS_HEAD - 1;
+	__u8 head[TLS_HEAD] = {};
+	if (!bpf_skb_load_bytes(skb, segment.payload, head, TLS_HEAD)) {
+		if (head[0] == TLS_HANDSHAKE && head[1] == 3 && head[5] == TLS_CLIENT_HELLO)
+			owner->hello = (head[3] << 8 | head[4]) + TLS_HEAD - 1;
+	} else if (!owner->hello && !bpf_skb_load_bytes(skb, segment.payload, head, 1) && head[0] == TLS_HANDSHAKE) {
+		/* Too short a piece to tell how much follows: user space puts the pieces together. */
+		owner->hello = TLS_RECORD_MAX;
+	}
 	if (!owner->hello)
 		return 1;
 	owner->hello = length < owner->hello ? owner->hello - length : 0;

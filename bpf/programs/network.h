@@ -82,6 +82,7 @@ static __noinline int append_address_argument(struct scratch *s, const void *fro
 		return 0;
 	}
 	if (!draft) {
+		s->event.errors |= ERROR_UNSEEN_START;
 		append_address(s, now, bytes);
 		return 0;
 	}
@@ -155,7 +156,7 @@ static __noinline int count_call(struct file *file, __u64 in, __u64 out)
 }
 
 /* One datagram to an address of its own. Without one it went through a connected socket, whose connect told the peer.
- */
+ * Returns whether this row tells its bytes, which are then not counted as used by the socket as well. */
 static __noinline int record_send(struct file *file, const void *address, __u32 length, long ret, int first)
 {
 	if (!address || !length)
@@ -170,8 +171,12 @@ static __noinline int record_send(struct file *file, const void *address, __u32 
 	struct event *e = &s->event;
 	/* The bytes are summed when repeats are folded, so they are not part of what is said. */
 	e->ret = ret < 0 ? ret : 0;
-	e->bytes_out = ret < 0 ? 0 : ret;
-	e->facts |= FACT_BYTES;
+	/* TCP counts its own. */
+	bool counts = !sk || !is_tcp(sk);
+	if (counts) {
+		e->bytes_out = ret < 0 ? 0 : ret;
+		e->facts |= FACT_BYTES;
+	}
 	if (sk)
 		append_socket(s, sk, true);
 	e->facts &= ~(FACT_ADDRESS_KERNEL | FACT_ADDRESS);
@@ -179,7 +184,7 @@ static __noinline int record_send(struct file *file, const void *address, __u32 
 	s->used = 0;
 	append_address_argument(s, address, length, first);
 	submit_or_fold(s);
-	return 0;
+	return counts;
 }
 
 /* Descriptors that a message carries: sent, or received. */
@@ -271,9 +276,10 @@ static long message_step(__u32 index, void *context)
 	__u32 length = 0;
 	bpf_probe_read_user(&address, sizeof(address), message);
 	bpf_probe_read_user(&length, sizeof(length), message + 8);
-	record_send((struct file *)messages->file, address, length, result, index == 0);
+	bool told = record_send((struct file *)messages->file, address, length, result, index == 0);
 	if (result >= 0) {
-		count_call((struct file *)messages->file, 0, result);
+		if (!told)
+			count_call((struct file *)messages->file, 0, result);
 		record_passing(EVENT_FD_SEND, message);
 	}
 	return 0;
@@ -284,9 +290,8 @@ static __always_inline int record_messages(struct thread_state *own, long ret, i
 	__u32 call = own->syscall;
 	struct file *file = (struct file *)own->file;
 	if (call == NR_sendto || call == NR_recvfrom) {
-		if (!receives)
-			record_send(file, (const void *)own->args[4], own->args[5], ret, true);
-		if (ret > 0)
+		bool told = !receives && record_send(file, (const void *)own->args[4], own->args[5], ret, true);
+		if (ret > 0 && !told)
 			count_call(file, receives ? ret : 0, receives ? 0 : ret);
 		return 0;
 	}
@@ -302,6 +307,38 @@ static __always_inline int record_messages(struct thread_state *own, long ret, i
 	/* Of a call that failed, the first message is the one that did. */
 	__u32 count = one || ret < 0 ? 1 : ret;
 	bpf_loop(count < MESSAGES_MAX ? count : MESSAGES_MAX, message_step, &messages, 0);
+	return 0;
+}
+
+/* What went through a connection, by TCP's own counts. */
+static __noinline int fill_connection(struct scratch *s, struct sock *sk, struct connection *connection)
+{
+	if (!s || !sk || !connection)
+		return 0;
+	struct event *e = &s->event;
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+	__u32 port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	e->bytes_in = BPF_CORE_READ(tcp, bytes_received);
+	e->bytes_out = BPF_CORE_READ(tcp, bytes_sent) - BPF_CORE_READ(tcp, bytes_retrans);
+	/* The peer's FIN counts as a byte (tcp_rcv_nxt_update), and tcp_fin sets this flag for it. */
+	if (e->bytes_in && BPF_CORE_READ(sk, __sk_common.skc_flags) & SOCK_DONE)
+		e->bytes_in--;
+	bool same = connection->local_port == 0 || connection->local_port == port || port == 0;
+	if (!same || !(e->bytes_in || e->bytes_out)) {
+		drop(s);
+		return 0;
+	}
+	e->kind = EVENT_CLOSE;
+	name_actor(e, &connection->actor);
+	append_socket(s, sk, true);
+	/* By now the kernel may have given the port back. */
+	if (!e->local_port)
+		e->local_port = connection->local_port;
+	e->flags = connection->accepted;
+	e->facts |= FACT_BYTES | FACT_FLAGS;
+	e->first_ns = connection->since_ns;
+	e->last_ns = connection->last_ns;
+	submit(s);
 	return 0;
 }
 
@@ -328,35 +365,11 @@ int BPF_PROG(on_tcp_state, struct sock *sk, int from, int to)
 	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
 	if (!connection)
 		return 0;
-	struct tcp_sock *tcp = (struct tcp_sock *)sk;
-	__u64 in = BPF_CORE_READ(tcp, bytes_received);
-	__u64 out = BPF_CORE_READ(tcp, bytes_sent) - BPF_CORE_READ(tcp, bytes_retrans);
-	/* The peer's FIN counts as a byte (tcp_rcv_nxt_update), and tcp_fin sets this flag for it. */
-	if (in && BPF_CORE_READ(sk, __sk_common.skc_flags) & SOCK_DONE)
-		in--;
-	bool same = connection->local_port == 0 || connection->local_port == BPF_CORE_READ(sk, __sk_common.skc_num) ||
-		    BPF_CORE_READ(sk, __sk_common.skc_num) == 0;
-	if (same && (in || out)) {
-		struct scratch *s = scratch_of(&interrupt_scratches);
-		if (s) {
-			struct event *e = &s->event;
-			e->kind = EVENT_CLOSE;
-			name_actor(e, &connection->actor);
-			append_socket(s, sk, true);
-			/* By now the kernel may have given the port back. */
-			if (!e->local_port)
-				e->local_port = connection->local_port;
-			e->facts |= FACT_BYTES;
-			e->flags = connection->accepted;
-			e->facts |= FACT_FLAGS;
-			e->bytes_in = in;
-			e->bytes_out = out;
-			e->first_ns = connection->since_ns;
-			e->last_ns = connection->last_ns;
-			submit(s);
-		}
-	}
-	if (!bpf_map_delete_elem(&connections, &key))
-		__sync_fetch_and_sub(&open_connections, 1);
+	/* Of this and the sweep at the capture's end, the one that takes it out tells of it. */
+	struct connection ended = *connection;
+	if (bpf_map_delete_elem(&connections, &key))
+		return 0;
+	fill_connection(scratch_of(&interrupt_scratches), sk, &ended);
+	__sync_fetch_and_sub(&open_connections, 1);
 	return 0;
 }

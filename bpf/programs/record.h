@@ -266,19 +266,24 @@ static __always_inline bool has_room(__u32 kind, __u64 flags)
 	return false;
 }
 
-/* Numbers the event and puts it into the ring; its texts lie right behind it. */
-static __always_inline void put(struct event *e, __u64 bytes)
+/* Numbers the event and puts it into the ring; its texts lie right behind it. False where it was lost. */
+static __always_inline bool put(struct event *e, __u64 bytes)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	e->cpu = cpu;
 	if (e->kind != EVENT_COMPLETED) {
 		__u64 *sequence = bpf_map_lookup_elem(&sequences, &cpu);
 		if (!sequence)
-			return;
+			return false;
 		e->cpu_seq = __sync_fetch_and_add(sequence, 1);
 	}
-	if (has_room(e->kind, e->flags) && bpf_ringbuf_output(&ring, e, bytes, 0))
+	if (!has_room(e->kind, e->flags))
+		return false;
+	if (bpf_ringbuf_output(&ring, e, bytes, 0)) {
 		count_lost(LOSS_RING_FULL, e->kind);
+		return false;
+	}
+	return true;
 }
 
 static __always_inline void submit_many(struct scratch *s, __u32 count)
@@ -383,7 +388,8 @@ static __noinline int flush_fold(struct fold *fold)
 		barrier_var(used);
 		if (used > FOLD_DATA)
 			used = FOLD_DATA;
-		put(e, sizeof(*e) + used);
+		if (!put(e, sizeof(*e) + used))
+			__sync_fetch_and_add(&losses[LOSS_REPEATS], fold->count - 1);
 	}
 	fold->count = 0;
 	fold->valid = 0;

@@ -77,6 +77,7 @@ static __noinline int append_socket(struct scratch *s, struct sock *sk, int peer
 {
 	struct event *e = &s->event;
 	e->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	e->net_ns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	e->socket_type = BPF_CORE_READ(sk, sk_type);
 	e->protocol = BPF_CORE_READ(sk, sk_protocol);
 	e->socket = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);

@@ -217,6 +217,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Record, u64), DecodeError> {
         gid: Some(head.gid),
         cgroup_id: Some(head.cgroup_id),
         mnt_ns: Some(head.mnt_ns),
+        net_ns: (head.net_ns != 0).then_some(head.net_ns),
         comm: Some(comm),
         inode: known(FACT_INODE, head.inode),
         dev: fact(FACT_INODE).then(|| user_device(head.dev)),
@@ -269,6 +270,19 @@ pub fn decode(bytes: &[u8]) -> Result<(Record, u64), DecodeError> {
         let field = if head.family == 0 { "path" } else { "remote_addr" };
         texts.missing.push(format!("{field}:changed_during_call"));
     }
+    if head.errors & ERROR_UNSEEN_START != 0 {
+        let field = if head.family == 0 { "path" } else { "remote_addr" };
+        texts.missing.push(format!("{field}:unread_at_start"));
+    }
+    if head.errors & ERROR_LINK_FOLLOWED != 0 {
+        texts.missing.push("path:link_followed".to_owned());
+    }
+    if head.errors & ERROR_STILL_OPEN != 0 {
+        texts.missing.extend(["bytes_out:so_far", "bytes_in:so_far"].map(str::to_owned));
+    }
+    if head.errors & ERROR_FOLLOWED_SERVER != 0 {
+        texts.missing.push("answers:of_a_followed_server".to_owned());
+    }
     if head.errors & ERROR_TARGET_NAMESPACED != 0 {
         texts.missing.push("target_pid:of_its_own_namespace".to_owned());
     }
@@ -318,6 +332,10 @@ fn named(head: &Head, texts: &mut Texts<'_>, event: &mut Event) {
     } else if !(empty(Slot::PathBase) && empty(Slot::PathArgument)) {
         event.path = texts.argument(Slot::PathBase, Slot::PathArgument, "path");
         event.path_from = Some("argument");
+        // As the kernel names such a file; it lies in no folder.
+        if event.kind == Some(Kind::Memfd) {
+            event.path = event.path.as_ref().map(|path| format!("memfd:{}", path.trim_start_matches('/')));
+        }
     }
     if fact(FACT_PATH2_TEXT) {
         let target = texts.bytes(Slot::Path2Argument, "path2");

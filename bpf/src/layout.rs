@@ -45,6 +45,8 @@ pub(crate) struct Head {
     pub local_port: u16,
     pub remote_port: u16,
     pub vsock_port: u32,
+    pub net_ns: u32,
+    pub zero: u32,
     pub local_addr: [u8; 16],
     pub remote_addr: [u8; 16],
     pub comm: [u8; 16],
@@ -96,12 +98,20 @@ pub(crate) const ERROR_TARGET_NAMESPACED: u32 = 1 << 22;
 pub(crate) const ERROR_UNATTACHED: u32 = 1 << 23;
 /// Bit of "which side made the connection is not known for sure".
 pub(crate) const ERROR_DIRECTION: u32 = 1 << 24;
+/// Bit of "it is still open: what went through it so far".
+pub(crate) const ERROR_STILL_OPEN: u32 = 1 << 25;
+/// Bit of "what the argument was when the call began could not be read".
+pub(crate) const ERROR_UNSEEN_START: u32 = 1 << 26;
+/// Bit of "a symbolic link that the name leads to was followed".
+pub(crate) const ERROR_LINK_FOLLOWED: u32 = 1 << 27;
+/// Bit of "the name server is a followed process".
+pub(crate) const ERROR_FOLLOWED_SERVER: u32 = 1 << 28;
 /// The kind of a record that only completes an earlier one.
 pub(crate) const EVENT_COMPLETED: u16 = 63;
 
 /// The causes of loss, in the order of the kernel's counters.
-pub(crate) const LOSS_CAUSES: [&str; 6] =
-    ["ring_full", "reserve", "scratch_busy", "not_inherited", "compat_syscall", "map_full"];
+pub(crate) const LOSS_CAUSES: [&str; 7] =
+    ["ring_full", "reserve", "scratch_busy", "not_inherited", "compat_syscall", "map_full", "repeats"];
 
 impl Head {
     /// Reads a head from the front of a record.
@@ -179,6 +189,8 @@ mod tests {
             local_port,
             remote_port,
             vsock_port,
+            net_ns,
+            zero,
             local_addr,
             remote_addr,
             comm,

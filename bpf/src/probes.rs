@@ -128,8 +128,8 @@ fn attach_to_groups(skeleton: &mut ArgusSkel<'static>, root: &OwnedFd) -> Result
     Ok(())
 }
 
-/// Records taken out of the ring in one go, so that the caller sees progress under a flood.
-const BATCH: usize = 16_384;
+/// Records taken out of the ring in one go, so that the caller sees progress under a flood; their bytes are copied.
+const BATCH: usize = 2_048;
 
 /// Records of one batch: their bytes one after the other, and where each ends.
 #[derive(Default)]

@@ -71,15 +71,22 @@ impl Gaps {
             let from = self.runs.values().filter_map(last).min().unwrap_or(since);
             losses.push(gap(in_all - explained, None, from, until));
         }
+        // A fold has one number, whatever it stands for: what else it held was lost in one of these gaps.
+        let first = losses.iter().map(|loss| loss.from_boot_ns).min().unwrap_or(since);
+        let last = losses.iter().map(|loss| loss.to_boot_ns).max().unwrap_or(until);
         losses.extend(counted.iter().filter(|(cause, count)| *count > 0 && !numbered(cause)).map(|(cause, count)| {
             Loss {
                 cause: cause.clone(),
                 count: *count,
                 cpu: None,
                 // A map that is full loses counts of bytes, and nothing else.
-                kinds: if cause == "map_full" { vec!["close".to_owned()] } else { Vec::new() },
-                from_boot_ns: since,
-                to_boot_ns: until,
+                kinds: match cause.as_str() {
+                    "map_full" => vec!["close".to_owned()],
+                    REPEATS => kinds.to_vec(),
+                    _ => Vec::new(),
+                },
+                from_boot_ns: if cause == REPEATS { first } else { since },
+                to_boot_ns: if cause == REPEATS { last } else { until },
             }
         }));
         losses
@@ -88,6 +95,9 @@ impl Gaps {
 
 /// The causes whose events had been numbered before they were lost, so that a gap shows them.
 const NUMBERED: [&str; 2] = ["ring_full", "reserve"];
+
+/// The cause that counts what folds held that were lost, but for the one event that each number is.
+const REPEATS: &str = "repeats";
 
 #[cfg(test)]
 mod tests {
@@ -121,5 +131,8 @@ mod tests {
     #[test]
     fn what_was_lost_last_is_known_by_count() {
         check(&[(0, 0, 10)], &[("reserve", 2), ("not_inherited", 1)], &[(2, None, 10, 30), (1, None, 5, 30)]);
+        // One of the lost was a fold of 50: its repeats are lost where it is.
+        let events = [(0, 0, 10), (0, 2, 20), (0, 3, 25)];
+        check(&events, &[("ring_full", 1), ("repeats", 49)], &[(1, Some(0), 10, 20), (49, None, 10, 20)]);
     }
 }

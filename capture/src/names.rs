@@ -7,7 +7,7 @@ use argus_bpf::Packet;
 use argus_schemas::events::{Event, Kind};
 use simple_dns::rdata::RData;
 use simple_dns::{Packet as Message, PacketFlag};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tls_parser::{SNIType, TlsExtension, TlsMessage, TlsMessageHandshake};
 
@@ -91,7 +91,9 @@ impl Names {
             return None;
         }
         let address = event.remote_addr.as_ref()?.parse::<IpAddr>().ok()?.to_canonical().to_string();
-        let names = |row: &Box<Event>| row.answers.as_ref().is_some_and(|answers| answers.contains(&address));
+        let names = |row: &Box<Event>| {
+            row.net_ns == event.net_ns && row.answers.as_ref().is_some_and(|answers| answers.contains(&address))
+        };
         let found = self.outside.iter().rposition(names)?;
         self.outside.remove(found)
     }
@@ -128,11 +130,21 @@ impl Names {
             *stream = Stream { touched: stream.touched, ..Stream::default() };
         }
         stream.take(packet);
-        let [_, _, _, high, low, ..] = stream.bytes[..] else { return None };
+        let [kind, version, _, high, low, message, ..] = stream.bytes[..] else { return None };
+        // It came in pieces that were too short to tell, and is something else.
+        if (kind, version, message) != (0x16, 3, 1) {
+            self.streams.remove(&socket);
+            return None;
+        }
         let end = RECORD_HEAD + usize::from(u16::from_be_bytes([high, low]));
         let host = server_name(stream.bytes.get(..end)?);
         self.streams.remove(&socket);
-        Some(Box::new(Event { host: Some(host?), ret: None, ..row.clone() }))
+        let mut row = Event { ret: None, ..row.clone() };
+        match host {
+            Ok(host) => row.host = Some(host?),
+            Err(NotUnderstood) => row.missing.push("host:not_understood".to_owned()),
+        }
+        Some(Box::new(row))
     }
 }
 
@@ -153,7 +165,21 @@ fn answer(row: &Event, message: &[u8], cut: bool) -> Option<Box<Event>> {
         RData::AAAA(a) => Some(IpAddr::V6(Ipv6Addr::from_bits(a.address))),
         _ => None,
     };
-    let mut answers: Vec<String> = message.answers.iter().filter_map(|one| address(&one.rdata)).map(text).collect();
+    // What was asked for, and what that is another name of: of anything else, nobody was told.
+    let mut asked: HashSet<String> = row.host.iter().cloned().collect();
+    let mut before = 0;
+    while asked.len() > before {
+        before = asked.len();
+        for one in &message.answers {
+            if let RData::CNAME(other) = &one.rdata
+                && asked.contains(&plain(&one.name.to_string()))
+            {
+                asked.insert(plain(&other.0.to_string()));
+            }
+        }
+    }
+    let of_asked = message.answers.iter().filter(|one| asked.contains(&plain(&one.name.to_string())));
+    let mut answers: Vec<String> = of_asked.filter_map(|one| address(&one.rdata)).map(text).collect();
     answers.sort();
     answers.dedup();
     row.answers = Some(answers);
@@ -169,40 +195,54 @@ fn plain(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// The server that a ClientHello names.
-fn server_name(record: &[u8]) -> Option<String> {
-    let (_, record) = tls_parser::parse_tls_plaintext(record).ok()?;
-    let extensions = record.msg.iter().find_map(|message| match message {
-        TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)) => hello.ext,
+/// A ClientHello that cannot be read, or not alone: cut into several records, for one.
+struct NotUnderstood;
+
+/// The server that a ClientHello names, if it names one.
+fn server_name(record: &[u8]) -> Result<Option<String>, NotUnderstood> {
+    let (_, record) = tls_parser::parse_tls_plaintext(record).map_err(|_| NotUnderstood)?;
+    let hello = record.msg.iter().find_map(|message| match message {
+        TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)) => Some(hello),
         _ => None,
-    })?;
-    let (_, extensions) = tls_parser::parse_tls_client_hello_extensions(extensions).ok()?;
-    extensions.iter().find_map(|extension| match extension {
+    });
+    let Some(extensions) = hello.ok_or(NotUnderstood)?.ext else { return Ok(None) };
+    let (_, extensions) = tls_parser::parse_tls_client_hello_extensions(extensions).map_err(|_| NotUnderstood)?;
+    Ok(extensions.iter().find_map(|extension| match extension {
         TlsExtension::SNI(names) => {
             let (_, name) = names.iter().find(|(kind, _)| *kind == SNIType::HostName)?;
             Some(plain(&String::from_utf8_lossy(name)))
         }
         _ => None,
-    })
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use simple_dns::rdata::{A, AAAA};
+    use simple_dns::rdata::{A, AAAA, CNAME};
     use simple_dns::{CLASS, Name, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
 
     /// An answer: `name` has these addresses.
     fn message(name: &str, addresses: &[&str]) -> Vec<u8> {
+        chain(name, &[], &addresses.iter().map(|address| (name, *address)).collect::<Vec<_>>())
+    }
+
+    /// An answer to who asked for `name`: the first of these names is the second, and whose addresses these are.
+    fn chain(name: &str, other_names: &[(&str, &str)], addresses: &[(&str, &str)]) -> Vec<u8> {
         let mut message = Message::new_reply(7);
-        let name = Name::new_unchecked(name).into_owned();
-        message.questions.push(Question::new(name.clone(), QTYPE::TYPE(TYPE::A), QCLASS::CLASS(CLASS::IN), false));
-        for address in addresses {
+        let named = |name: &str| Name::new_unchecked(name).into_owned();
+        let question = Question::new(named(name), QTYPE::TYPE(TYPE::A), QCLASS::CLASS(CLASS::IN), false);
+        message.questions.push(question);
+        for (one, other) in other_names {
+            let data = RData::CNAME(CNAME(named(other)));
+            message.answers.push(ResourceRecord::new(named(one), CLASS::IN, 60, data));
+        }
+        for (owner, address) in addresses {
             let data = match address.parse().unwrap() {
                 IpAddr::V4(v4) => RData::A(A { address: v4.to_bits() }),
                 IpAddr::V6(v6) => RData::AAAA(AAAA { address: v6.to_bits() }),
             };
-            message.answers.push(ResourceRecord::new(name.clone(), CLASS::IN, 60, data));
+            message.answers.push(ResourceRecord::new(named(owner), CLASS::IN, 60, data));
         }
         message.build_bytes_vec().unwrap()
     }
@@ -253,6 +293,8 @@ mod tests {
         check(Kind::Dns, "udp", &[(0, &one)], &["db.internal 10.0.0.9,2001:db8::1"]);
         check(Kind::Dns, "udp", &[(0, &message("none", &[]))], &["none"]);
         check(Kind::Dns, "udp", &[(0, b"\x01\x02")], &["host:not_understood"]);
+        let others = chain("a.b", &[("a.b", "C.d"), ("c.d", "e.f")], &[("E.f", "1.1.1.1"), ("else.where", "2.2.2.2")]);
+        check(Kind::Dns, "udp", &[(0, &others)], &["a.b 1.1.1.1"]);
         check(Kind::Dns, "udp", &[(0, &Message::new_query(1).build_bytes_vec().unwrap())], &[]);
     }
 
@@ -270,7 +312,7 @@ mod tests {
                 check(Kind::Dns, "tcp", &parts, &["a 1.1.1.1", "b 2.2.2.2"]);
             }
         }
-        for cut in 6..hello.len() {
+        for cut in 1..hello.len() {
             let second = 100 + u32::try_from(cut).unwrap();
             let parts = [(100, &hello[..cut]), (100, &hello[..cut]), (second, &hello[cut..])];
             check(Kind::TlsName, "tcp", &parts, &["api.example.com"]);
@@ -283,7 +325,8 @@ mod tests {
         let end = unnamed.len();
         unnamed[end - 1] = 0xff;
         check(Kind::TlsName, "tcp", &[(0, &unnamed)], &["\u{fffd}"]);
-        check(Kind::TlsName, "tcp", &[(0, &[0x16, 3, 1, 0, 2, 1, 9])], &[]);
+        check(Kind::TlsName, "tcp", &[(0, &[0x16, 3, 1, 0, 2, 1, 9])], &["host:not_understood"]);
+        check(Kind::TlsName, "tcp", &[(0, &[0x16]), (1, b"is another protocol")], &[]);
         check(Kind::TlsName, "tcp", &[(0, &hello("a")[..20]), (500, b"elsewhere")], &[]);
     }
 

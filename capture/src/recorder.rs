@@ -64,6 +64,7 @@ pub fn watch_signals() -> Result<()> {
     // what is ignored here would be ignored by the command too.
     let handlers = [
         (Signal::SIGINT, note_signal as extern "C" fn(i32)),
+        (Signal::SIGQUIT, note_signal),
         (Signal::SIGTERM, note_signal),
         (Signal::SIGHUP, note_signal),
         (Signal::SIGXFSZ, note_nothing),
@@ -434,8 +435,12 @@ pub fn record(
                 let closing = probes.open_connections() > 0 && gone.elapsed() < CLOSING;
                 (!closing).then_some("the last process of the subtree ended")
             }
-            // Ctrl-C and a terminal that closes reach the command too: while it lives, its end is what counts.
-            (Followed::Command(..), None) if asked == Signal::SIGINT as i32 || asked == Signal::SIGHUP as i32 => None,
+            // Ctrl-C, Ctrl-\ and a terminal that closes reach the command too: while it lives, its end is what counts.
+            (Followed::Command(..), None)
+                if [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP].iter().any(|signal| asked == *signal as i32) =>
+            {
+                None
+            }
             _ if asked != 0 => Some(ASKED),
             _ => None,
         };

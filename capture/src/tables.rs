@@ -191,6 +191,7 @@ impl Table {
             U32(e.count),
             U64(e.last_ns),
             Texts((!e.missing.is_empty()).then_some(e.missing.as_slice())),
+            U32(e.net_ns),
         ]);
     }
 

@@ -300,6 +300,7 @@ pub const COLUMNS: &[Column] = &[
     optional("count", U32),
     optional("last_ns", U64),
     optional("missing", TextList),
+    optional("net_ns", U32),
 ];
 
 /// One event, decoded: a row of the events table. Texts that were not UTF-8 have each bad byte written as `\xNN`, and
@@ -413,6 +414,9 @@ pub struct Event {
     pub count: Option<u32>,
     /// When the last of them was.
     pub last_ns: Option<u64>,
-    /// Fields that were cut or unreadable, each with its reason: `path:truncated`.
+    /// Fields that were cut or unreadable, or that another thread could change, each with its reason: `path:truncated`,
+    /// `path:unread_at_start`.
     pub missing: Vec<String>,
+    /// The inode of a socket's network namespace.
+    pub net_ns: Option<u32>,
 }

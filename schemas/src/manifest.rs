@@ -165,7 +165,7 @@ pub const SEGMENT_LEFT_OUT: &str = "segment_left_out";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
     /// `sequence_gap` (the ring between kernel and recorder was full, or full but for the room that rare events keep),
-    /// `map_full`, `scratch_busy`, `not_inherited`, `compat_syscall`, `span_socket`, `disk_full`, ...
+    /// `repeats`, `map_full`, `scratch_busy`, `not_inherited`, `compat_syscall`, `span_socket`, `disk_full`, ...
     pub cause: String,
     /// How many, as far as known.
     pub count: u64,

@@ -277,7 +277,8 @@ impl Facet {
 pub enum Expectation {
     /// Nobody had.
     Undeclared,
-    /// Perhaps: a name was told that may have resolved to this address, but no answer of a name server says so.
+    /// Perhaps: a name was told that may have resolved to this address, but no answer of a name server says so; or a file
+    /// was named from which a symbolic link may have led elsewhere.
     Unconfirmed,
     /// The call's arguments name it.
     Told,
@@ -359,9 +360,13 @@ pub struct Effect {
     /// Whether the object was read from the kernel; `false`: from user memory, which the workload can change.
     pub from_kernel: bool,
     /// Where the program changed the name while the call ran, what it was at the call's end ([`UNREAD`]: that is not
-    /// known). Which of the two the kernel took, the record does not tell.
+    /// known; [`UNSEEN`]: it may have been another one at the call's start, which could not be read). Which of the two the kernel took, the record does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_to: Option<String>,
+    /// Where the kernel followed symbolic links from a name that only the program's memory tells: where one leads that
+    /// the record shows, or [`UNREAD`], if it shows neither one nor that there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub led_to: Option<String>,
 }
 
 impl Effect {
@@ -369,7 +374,12 @@ impl Effect {
     pub fn by_memory(&self) -> Option<String> {
         Some(match self.changed_to.as_deref() {
             None if self.from_kernel => return None,
-            None => BY_MEMORY.to_owned(),
+            None => match self.led_to.as_deref() {
+                None => BY_MEMORY.to_owned(),
+                Some(UNREAD) => format!("{BY_MEMORY}; a symbolic link there would have been followed"),
+                Some(target) => format!("{BY_MEMORY}; a symbolic link there leads to {target}"),
+            },
+            Some(UNSEEN) => "named by the program's own memory, which could not be read when the call began".to_owned(),
             Some(UNREAD) => "named by the program's own memory, which it changed while the call ran".to_owned(),
             Some(other) => format!("named by the program's own memory, which it changed to {other} while the call ran"),
         })
@@ -381,6 +391,9 @@ pub const BY_MEMORY: &str = "named by the program's own memory, which it can cha
 
 /// What stands for something that the probe could not read.
 pub const UNREAD: &str = "(not recorded)";
+
+/// What stands for a name that could not be read when its call began.
+pub const UNSEEN: &str = "(not read when the call began)";
 
 /// How something went from one call to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -80,6 +80,7 @@ impl Rows {
             path_later: self.text("path_later", row),
             count: self.number::<UInt32Type>("count", row),
             missing: self.texts("missing", row).unwrap_or_default(),
+            net_ns: self.number::<UInt32Type>("net_ns", row),
             ..Event::default()
         }
     }

@@ -175,8 +175,13 @@ fn bearers(
         }
     }
     // A name that the program changed meanwhile says nothing of whose the event is: it may be there to blame another.
-    let noted = |note: &str| col("missing").list().contains(lit(note), false).fill_null(lit(false));
-    let raced = noted("path:changed_during_call").or(noted("remote_addr:changed_during_call"));
+    let noted = |note: &str| col("missing").list().contains(lit(note.to_owned()), false).fill_null(lit(false));
+    // So does one that may have been another when the call began.
+    let raced = ["path", "remote_addr"]
+        .iter()
+        .flat_map(|field| ["changed_during_call", "unread_at_start"].map(|why| noted(&format!("{field}:{why}"))))
+        .reduce(Expr::or)
+        .unwrap_or_else(|| lit(false));
     let own = events
         .clone()
         .filter(raced.not())

@@ -2,7 +2,7 @@
 
 use super::errno::{IN_PROGRESS, outcome};
 use argus_schemas::events::Kind;
-use argus_schemas::report::{Facet, PeerName, UNREAD};
+use argus_schemas::report::{Facet, PeerName, UNREAD, UNSEEN};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Access mode bits of open(2), the same on every architecture.
@@ -18,6 +18,9 @@ const FILE_CLONE_RANGE: u64 = 0x4020_940d;
 /// differ only in `O_CLOEXEC` are one effect. `O_DIRECTORY` is not needed: a directory cannot be opened for writing,
 /// and its bit is another one on arm64.
 pub const FLAG_MASK: u64 = ACCESS_MODE | TRUNCATE | PATH_ONLY;
+
+/// What the detail of a connection ends in that was begun, and not waited for.
+pub const ASYNCHRONOUS: &str = ", asynchronous";
 
 /// The columns of an event that say what it did.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,6 +53,8 @@ pub struct Raw {
     pub wrote: bool,
     /// What the argument was at the call's end, where the program changed it meanwhile.
     pub changed: Option<String>,
+    /// Where a symbolic link may have led the kernel.
+    pub led_to: Option<String>,
 }
 
 /// What an event states, without who and when.
@@ -67,16 +72,19 @@ pub struct Fact {
     pub from_kernel: bool,
     /// What the program had made of the name by the call's end, where it changed it.
     pub changed_to: Option<String>,
+    /// Where a symbolic link may have led.
+    pub led_to: Option<String>,
 }
 
 /// The fact that an event states; `None` for kinds that only build the process tree, and for sockets that leave
 /// neither the machine nor reach another program (netlink, unspec).
 pub fn fact(raw: &Raw) -> Option<Fact> {
     let mut fact = stated(raw)?;
+    fact.led_to.clone_from(&raw.led_to);
     if let Some(changed) = &raw.changed {
         fact.from_kernel = false;
         // Of two names, the record keeps what became of the first; where that stayed, the second was changed.
-        let known = raw.kind != Some(Kind::Link) && raw.path.as_ref() != Some(changed);
+        let known = changed == UNSEEN || raw.kind != Some(Kind::Link) && raw.path.as_ref() != Some(changed);
         fact.changed_to = Some(if known { changed.clone() } else { UNREAD.to_owned() });
     }
     Some(fact)
@@ -86,7 +94,15 @@ fn stated(raw: &Raw) -> Option<Fact> {
     let path = || raw.path.clone().unwrap_or_else(|| UNREAD.to_owned());
     let kernel_path = raw.path_from.as_deref() == Some("kernel");
     let on_path = |facet, object: String, detail: Option<String>| {
-        Some(Fact { facet, object, outcome: outcome(raw.ret), detail, from_kernel: kernel_path, changed_to: None })
+        Some(Fact {
+            facet,
+            object,
+            outcome: outcome(raw.ret),
+            detail,
+            from_kernel: kernel_path,
+            changed_to: None,
+            led_to: None,
+        })
     };
     match raw.kind? {
         Kind::Exec => {
@@ -99,6 +115,7 @@ fn stated(raw: &Raw) -> Option<Fact> {
                 detail: (!raw.argv.is_empty()).then(|| shell_join(&raw.argv)),
                 from_kernel: raw.ret >= 0 || kernel_path,
                 changed_to: None,
+                led_to: None,
             })
         }
         Kind::Open => on_path(if opens_for_writing(raw.flags) { Facet::Write } else { Facet::Read }, path(), None),
@@ -171,6 +188,7 @@ fn stated(raw: &Raw) -> Option<Fact> {
                 detail: Some(detail),
                 from_kernel: true,
                 changed_to: None,
+                led_to: None,
             })
         }
         Kind::Dns => Some(Fact {
@@ -180,6 +198,7 @@ fn stated(raw: &Raw) -> Option<Fact> {
             detail: raw.answers.as_ref().filter(|answers| !answers.is_empty()).map(|answers| format!("is {answers}")),
             from_kernel: true,
             changed_to: None,
+            led_to: None,
         }),
         // These build the process tree, link hand-offs, or name what others touch.
         Kind::Fork
@@ -215,6 +234,7 @@ fn used(raw: &Raw) -> Option<Fact> {
                 detail: None,
                 from_kernel: true,
                 changed_to: None,
+                led_to: None,
             })
         }
     }
@@ -265,26 +285,33 @@ fn peer(raw: &Raw) -> Option<Fact> {
             if lookup {
                 detail.push("name server".to_owned());
             }
-            if raw.ret == IN_PROGRESS {
-                detail.push("asynchronous".to_owned());
-            }
             if !raw.names.is_empty() {
                 let names: Vec<String> = raw.names.iter().map(PeerName::to_string).collect();
                 detail.push(format!("named {}", names.join(" or ")));
             }
+            let asynchronous = if raw.ret == IN_PROGRESS { ASYNCHRONOUS } else { "" };
             Some(Fact {
                 facet: if lookup { Facet::NameLookup } else { Facet::Connect },
                 object: endpoint(raw.remote_addr.as_deref(), raw.remote_port),
                 outcome,
-                detail: (!detail.is_empty()).then(|| detail.join(", ")),
+                detail: (!detail.is_empty()).then(|| detail.join(", ") + asynchronous),
                 from_kernel,
                 changed_to: None,
+                led_to: None,
             })
         }
         Some("unix") => {
             let object = raw.path.clone().or_else(|| raw.remote_addr.clone()).unwrap_or_else(|| UNREAD.to_owned());
             let from_kernel = from_kernel || raw.path_from.as_deref() == Some("kernel");
-            Some(Fact { facet: Facet::Ipc, object, outcome, detail: raw.proto.clone(), from_kernel, changed_to: None })
+            Some(Fact {
+                facet: Facet::Ipc,
+                object,
+                outcome,
+                detail: raw.proto.clone(),
+                from_kernel,
+                changed_to: None,
+                led_to: None,
+            })
         }
         // These leave the machine too: to a host or another virtual machine, and as frames on an interface.
         Some(family @ ("vsock" | "packet")) => {
@@ -296,6 +323,7 @@ fn peer(raw: &Raw) -> Option<Fact> {
                 detail: raw.proto.clone(),
                 from_kernel,
                 changed_to: None,
+                led_to: None,
             })
         }
         // Netlink asks the kernel, whose changes of rights and of the system's view have kinds of their own.
@@ -311,6 +339,7 @@ fn local(raw: &Raw) -> Option<Fact> {
         detail: raw.proto.clone(),
         from_kernel: raw.addr_from.as_deref() == Some("kernel"),
         changed_to: None,
+        led_to: None,
     })
 }
 

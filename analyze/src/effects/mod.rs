@@ -6,12 +6,13 @@
 //! Invariant: the order of the rows depends on the case alone, so that the same case gives the same report.
 
 pub mod errno;
+mod followed;
 pub mod map;
 
 use crate::error::Result;
 use crate::names;
 use argus_schemas::events::Kind;
-use argus_schemas::report::{Effect, Expectation, UNREAD, VerdictCount};
+use argus_schemas::report::{Effect, Expectation, UNREAD, UNSEEN, VerdictCount};
 use argus_schemas::verdicts::{Basis, Verdict};
 use map::{FLAG_MASK, Fact, Raw};
 use polars::prelude::*;
@@ -104,7 +105,12 @@ fn only(kinds: &[Kind], column: &str) -> Expr {
 /// What the call's argument had become when the call returned, where the program changed it meanwhile.
 fn changed() -> Expr {
     let noted = |field: &str| col("missing").list().contains(lit(format!("{field}:changed_during_call")), false);
-    when(noted("path").or(noted("remote_addr"))).then(col("path_later").fill_null(lit(UNREAD))).otherwise(lit(NULL))
+    let unseen = |field: &str| col("missing").list().contains(lit(format!("{field}:unread_at_start")), false);
+    when(noted("path").or(noted("remote_addr")))
+        .then(col("path_later").fill_null(lit(UNREAD)))
+        .when(unseen("path").or(unseen("remote_addr")))
+        .then(lit(UNSEEN))
+        .otherwise(lit(NULL))
 }
 
 /// The verdicts with their lists as text: a text can be a grouping key everywhere.
@@ -157,9 +163,9 @@ pub fn collect(events: &LazyFrame, verdicts: &DataFrame, origin_boot_ns: u64) ->
         "euid",
         "wrote",
         "changed",
+        followed::COLUMN,
     ];
-    let grouped = events
-        .clone()
+    let grouped = followed::join(events)?
         .filter(is_kind(&STATING))
         .select([
             col("event_id"),
@@ -185,6 +191,7 @@ pub fn collect(events: &LazyFrame, verdicts: &DataFrame, origin_boot_ns: u64) ->
             // How much went through makes no other fact, but which way it went does.
             when(is_kind(&[Kind::Close])).then(col("bytes_out").gt(lit(0u64))).otherwise(lit(NULL)).alias("wrote"),
             changed().alias("changed"),
+            col(followed::COLUMN),
             col("bytes_out"),
             col("bytes_in"),
             col("family"),
@@ -242,7 +249,7 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
     let (uid, euid) = (numbers("uid")?, numbers("euid")?);
     let signed = |name: &str| -> Result<Int32Chunked> { Ok(grouped.column(name)?.i32()?.clone()) };
     let (target_pid, signal) = (signed("target_pid")?, signed("signal")?);
-    let changed = texts("changed")?;
+    let (changed, led_to) = (texts("changed")?, texts(followed::COLUMN)?);
     let wrote = grouped.column("wrote")?.bool()?.clone();
     let ret = grouped.column("ret")?.cast(&DataType::Int64)?.i64()?.clone();
     let late = grouped.column("late")?.bool()?.clone();
@@ -278,6 +285,7 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
             euid: euid.get(row),
             wrote: wrote.get(row).unwrap_or(false),
             changed: text(&changed, row),
+            led_to: text(&led_to, row),
         };
         let Some(mut fact) = map::fact(&raw) else { continue };
         let mut ids: Vec<u64> = match event_ids.get_as_series(row) {
@@ -302,6 +310,7 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
             expectation: Expectation::Undeclared,
             from_kernel,
             changed_to: fact.changed_to.clone(),
+            led_to: fact.led_to.clone(),
         };
         let key = (
             text(&owner, row),
@@ -312,19 +321,10 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
         );
         let held =
             merged.entry(key).or_insert_with(|| Effect { count: 0, bytes_out: None, bytes_in: None, ..effect.clone() });
-        held.count += effect.count;
-        held.bytes_out = sum(held.bytes_out, effect.bytes_out);
-        held.bytes_in = sum(held.bytes_in, effect.bytes_in);
-        held.first_ns = held.first_ns.min(effect.first_ns);
-        held.last_ns = held.last_ns.max(effect.last_ns);
-        held.late |= effect.late;
-        held.from_kernel &= effect.from_kernel;
-        held.basis = match (held.basis, effect.basis) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            _ => None,
-        };
+        absorb(held, effect);
         held.event_ids.append(&mut ids);
     }
+    join_asynchronous(&mut merged);
     let mut rows: Vec<EffectRow> = merged
         .into_iter()
         .map(|((owner, verdict, candidates, reason, _), mut effect)| {
@@ -337,6 +337,38 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
     // Stable, so that equal instants keep the total order of the keys.
     rows.sort_by_key(|row| row.effect.first_ns);
     Ok(rows)
+}
+
+/// Adds what another effect on the same object says.
+fn absorb(held: &mut Effect, effect: Effect) {
+    held.count += effect.count;
+    held.bytes_out = sum(held.bytes_out, effect.bytes_out);
+    held.bytes_in = sum(held.bytes_in, effect.bytes_in);
+    held.first_ns = held.first_ns.min(effect.first_ns);
+    held.last_ns = held.last_ns.max(effect.last_ns);
+    held.late |= effect.late;
+    held.from_kernel &= effect.from_kernel;
+    held.basis = match (held.basis, effect.basis) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        _ => None,
+    };
+    held.event_ids.extend(effect.event_ids);
+}
+
+/// What went through a connection that was made without waiting for it is of that connection, and not of one that was
+/// open already.
+fn join_asynchronous(merged: &mut BTreeMap<Key, Effect>) {
+    let used: Vec<Key> = merged.iter().filter(|(_, effect)| effect.count == 0).map(|(key, _)| key.clone()).collect();
+    for key in used {
+        let mut made = key.clone();
+        made.4.detail = made.4.detail.map(|detail| detail + map::ASYNCHRONOUS);
+        if merged.get(&made).is_some_and(|effect| effect.count > 0)
+            && let Some(effect) = merged.remove(&key)
+            && let Some(held) = merged.get_mut(&made)
+        {
+            absorb(held, effect);
+        }
+    }
 }
 
 fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {

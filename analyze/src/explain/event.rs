@@ -112,6 +112,9 @@ pub fn read(events: &LazyFrame, only: Option<u64>, origin_boot_ns: u64) -> Resul
                 Some(format!("which the program's memory changed to {later} while the call ran"))
             }
             _ if changed => Some("which the program's memory changed while the call ran".to_owned()),
+            _ if missing.get(row).is_some_and(|missing| missing.contains(":unread_at_start")) => {
+                Some("which the program's memory held when the call returned, and could not be read before".to_owned())
+            }
             _ => [path_from.get(row), addr_from.get(row)].contains(&Some("argument")).then(|| BY_MEMORY.to_owned()),
         }
     };

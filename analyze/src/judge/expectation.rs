@@ -3,7 +3,7 @@
 use super::findings::is_metadata;
 use super::{glob, ordinary};
 use crate::told::{Host, Told, clean, split_port};
-use argus_schemas::report::{Effect, Expectation, Facet, PeerName};
+use argus_schemas::report::{Effect, Expectation, Facet, PeerName, UNREAD};
 use serde_json::Value;
 use std::net::IpAddr;
 
@@ -58,6 +58,19 @@ impl Claims {
         if effect.changed_to.is_some() {
             return Expectation::Undeclared;
         }
+        // Through a symbolic link, it is another file that was changed: both must be expected. Of a name from which one
+        // may have led anywhere, what was said of it is no more than likely to be about the file that was changed.
+        match effect.led_to.as_deref() {
+            None => self.by_name(effect),
+            Some(UNREAD) => self.by_name(effect).min(Expectation::Unconfirmed),
+            Some(target) => {
+                let target = Effect { object: target.to_owned(), led_to: None, ..effect.clone() };
+                self.by_name(effect).min(self.by_name(&target))
+            }
+        }
+    }
+
+    fn by_name(&self, effect: &Effect) -> Expectation {
         if ordinary::reason(effect).is_some() {
             return Expectation::Ordinary;
         }
@@ -285,6 +298,24 @@ mod tests {
             check(all, "{}", facet, object, detail, expected);
         }
         check("7", "{}", Facet::Read, "/x", "", Undeclared);
+    }
+
+    #[test]
+    fn symbolic_links() {
+        use Expectation::{Declared, Unconfirmed, Undeclared};
+        let claims = claims(r#"{"write":["/srv/app/**"]}"#, "{}");
+        for (object, led_to, expected) in [
+            ("/srv/app/x", None, Declared),
+            ("/srv/app/x", Some(UNREAD), Unconfirmed),
+            ("/srv/app/x", Some("/srv/app/y"), Declared),
+            ("/srv/app/x", Some("/etc/shadow"), Undeclared),
+            ("/tmp/x", Some("/srv/app/y"), Undeclared),
+            ("/tmp/x", Some(UNREAD), Undeclared),
+        ] {
+            let mut effect = testing::effect(Facet::Permission, object, "ok");
+            effect.led_to = led_to.map(str::to_owned);
+            assert_eq!(claims.expect(&effect), expected, "{object} {led_to:?}");
+        }
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub(super) fn of<'a>(losses: &'a [Loss]) -> Vec<Lost<'a>> {
 fn why(cause: &str) -> &str {
     match cause {
         "sequence_gap" => "the buffer between the kernel and the recorder had no room for them",
+        "repeats" => "they repeated others, and what told of them together found no room",
         "map_full" => "a table in the kernel that counts bytes was full",
         "scratch_busy" => "one event interrupted another in the kernel",
         "not_inherited" => "a new process could not be marked as one to follow",

@@ -17,7 +17,7 @@ use crate::effects::{EffectRow, OwnedEvents, Ring};
 use crate::told;
 use argus_schemas::manifest::Manifest;
 use argus_schemas::report::{
-    self, Call, CaseSummary, Effect, Expectation, Facet, Finding, Report, Signature, TimelineEntry, Unowned,
+    self, Call, CaseSummary, Effect, Expectation, Facet, Finding, Report, Signature, TimelineEntry, UNREAD, Unowned,
     VerdictCount,
 };
 use argus_schemas::span_log::Refused;
@@ -379,9 +379,10 @@ fn done(effect: &Effect) -> String {
     if effect.outcome == "ok" { done } else { format!("tried, and got {}: {done}", effect.outcome) }
 }
 
-/// `connected to 203.0.113.66:80`, or `tried, and got ECONNREFUSED: ...`. That a name was changed meanwhile goes with it
-/// wherever it is told.
+/// `connected to 203.0.113.66:80`, or `tried, and got ECONNREFUSED: ...`. That a name was changed meanwhile, or is that
+/// of a link to another, goes with it wherever it is told.
 pub(crate) fn act(effect: &Effect) -> String {
-    let raced = effect.by_memory().filter(|_| effect.changed_to.is_some());
-    done(effect) + &raced.map(|raced| format!(" ({raced})")).unwrap_or_default()
+    let other = effect.changed_to.is_some() || effect.led_to.as_ref().is_some_and(|to| to != UNREAD);
+    let how = effect.by_memory().filter(|_| other);
+    done(effect) + &how.map(|how| format!(" ({how})")).unwrap_or_default()
 }

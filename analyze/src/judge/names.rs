@@ -2,12 +2,13 @@
 
 use super::fold;
 use super::{Judged, act};
-use argus_schemas::report::{Effect, Finding, Severity, Unowned};
+use argus_schemas::report::{Effect, Finding, Severity, UNREAD, UNSEEN, Unowned};
 
-/// The effect as it would be by the name that the program put in the place of the first.
+/// The effect as it would be by the name that the program put in the place of the first, or by the one that a symbolic
+/// link leads to.
 pub(super) fn other_name(effect: &Effect) -> Option<Effect> {
-    let object = effect.changed_to.clone()?;
-    Some(Effect { object, changed_to: None, ..effect.clone() })
+    let object = effect.changed_to.as_ref().or(effect.led_to.as_ref().filter(|to| *to != UNREAD))?.clone();
+    Some(Effect { object, changed_to: None, led_to: None, ..effect.clone() })
 }
 
 /// What is to be said where the program's memory is all that names an object.
@@ -16,12 +17,17 @@ pub(super) fn from_memory(effects: &[&Effect]) -> Option<String> {
     some.then(|| "The object was named by the program's own memory, which it can change.".to_owned())
 }
 
+/// Whether the program was seen to change the name while the kernel was to act on it.
+fn is_raced(effect: &Effect) -> bool {
+    effect.changed_to.as_ref().is_some_and(|to| to != UNSEEN)
+}
+
 /// Names that a program changed while the kernel was to act on them: an attempt to have another one recorded.
 pub(super) fn raced(judged: &[Judged], unowned: &[Unowned], found: &mut Vec<Finding>) {
     let by_calls = judged.iter().map(|call| (Some(call), call.effects.as_slice()));
     let by_others = unowned.iter().map(|group| (None, group.effects.as_slice()));
     for (call, effects) in by_calls.chain(by_others) {
-        let raced: Vec<&Effect> = effects.iter().filter(|effect| effect.changed_to.is_some()).collect();
+        let raced: Vec<&Effect> = effects.iter().filter(|effect| is_raced(effect)).collect();
         if raced.is_empty() {
             continue;
         }
@@ -49,7 +55,7 @@ pub(super) fn raced(judged: &[Judged], unowned: &[Unowned], found: &mut Vec<Find
 #[cfg(test)]
 mod tests {
     use crate::judge::testing::{manifest, report, row, span};
-    use argus_schemas::report::{Expectation, Facet, Severity, UNREAD};
+    use argus_schemas::report::{Expectation, Facet, Severity, UNREAD, UNSEEN};
 
     #[test]
     fn a_name_that_was_changed_meanwhile_excuses_nothing() {
@@ -76,6 +82,28 @@ mod tests {
                 assert_eq!(text.contains(later), later != UNREAD, "{text}");
             }
         }
+    }
+
+    #[test]
+    fn a_name_that_could_not_be_read_at_first_excuses_nothing_and_accuses_nobody() {
+        let told = span("a", "clean", 100, "{}", Some(r#"{"delete":["/tmp/**"]}"#));
+        let mut unseen = row("a", Facet::Delete, "/tmp/x");
+        (unseen.effect.changed_to, unseen.effect.from_kernel) = (Some(UNSEEN.to_owned()), false);
+        let report = report(&manifest(), &[told], &[unseen]);
+        let [finding] = report.findings.as_slice() else { panic!("{:#?}", report.findings) };
+        assert_eq!(finding.rule, "undeclared-delete");
+        assert!(finding.title.contains("could not be read when the call began"), "{}", finding.title);
+    }
+
+    #[test]
+    fn where_a_link_leads_is_told_and_weighed() {
+        let told = span("a", "tidy", 100, "{}", Some(r#"{"write":["/tmp/**"]}"#));
+        let mut led = row("a", Facet::Permission, "/tmp/x");
+        (led.effect.led_to, led.effect.from_kernel) = (Some("/w/.git/hooks/pre-push".to_owned()), false);
+        let report = report(&manifest(), &[told], &[led]);
+        let [finding] = report.findings.as_slice() else { panic!("{:#?}", report.findings) };
+        assert_eq!((finding.rule.as_str(), finding.severity), ("undeclared-permission", Severity::High));
+        assert!(finding.title.contains("a symbolic link there leads to /w/.git/hooks/pre-push"), "{}", finding.title);
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub fn effect(facet: Facet, object: &str, outcome: &str) -> Effect {
         expectation: Expectation::Undeclared,
         from_kernel: true,
         changed_to: None,
+        led_to: None,
     }
 }
 

@@ -30,6 +30,7 @@ fn effect(facet: Facet, object: &str, at_ms: u64, expectation: Expectation) -> E
         expectation,
         from_kernel: true,
         changed_to: None,
+        led_to: None,
     }
 }
 

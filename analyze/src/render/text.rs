@@ -4,7 +4,7 @@ use super::columns::{cut, cut_middle, fill, width};
 use super::index::Index;
 use super::safe::terminal as safe;
 use super::{bounds, time, words};
-use argus_schemas::report::{BY_MEMORY, Call, Effect, Expectation, Report};
+use argus_schemas::report::{BY_MEMORY, Call, Effect, Expectation, Report, UNREAD, UNSEEN};
 use std::fmt::Write as _;
 
 /// The longest line, in columns. What is longer is cut, with the full text in the report's other forms.
@@ -127,10 +127,14 @@ fn one_effect(effect: &Effect) -> String {
     if effect.late {
         tail.push_str(" late");
     }
-    if effect.changed_to.is_some() {
-        tail.push_str(" (by argument, changed meanwhile)");
-    } else if !effect.from_kernel {
-        tail.push_str(" (by argument)");
+    match (effect.changed_to.as_deref(), effect.led_to.as_deref()) {
+        (Some(UNSEEN), _) => tail.push_str(" (by argument, not read at first)"),
+        (Some(_), _) => tail.push_str(" (by argument, changed meanwhile)"),
+        (None, Some(to)) if to != UNREAD => {
+            let _ = write!(tail, " (by argument, a link to {})", cut_middle(&safe(to), 30));
+        }
+        _ if !effect.from_kernel => tail.push_str(" (by argument)"),
+        _ => {}
     }
     if !effect.event_ids.is_empty() {
         let _ = write!(tail, " [{}]", words::events_in_short(&effect.event_ids, IDS));
