@@ -75,6 +75,9 @@ enum event_slot {
 #define ERROR_TARGET_NAMESPACED (1u << 22)
 #define ERROR_UNATTACHED (1u << 23)
 #define ERROR_DIRECTION (1u << 24)
+/* More may be read or written from then on than is counted. */
+#define ERROR_UNCOUNTED_IN (1u << 25)
+#define ERROR_UNCOUNTED_OUT (1u << 26)
 
 /* Which facts the event holds. */
 #define FACT_PATH_KERNEL (1u << 0)

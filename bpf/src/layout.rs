@@ -96,6 +96,10 @@ pub(crate) const ERROR_TARGET_NAMESPACED: u32 = 1 << 22;
 pub(crate) const ERROR_UNATTACHED: u32 = 1 << 23;
 /// Bit of "which side made the connection is not known for sure".
 pub(crate) const ERROR_DIRECTION: u32 = 1 << 24;
+/// Bit of "more is read from then on than is counted".
+pub(crate) const ERROR_UNCOUNTED_IN: u32 = 1 << 25;
+/// Bit of "more is written from then on than is counted".
+pub(crate) const ERROR_UNCOUNTED_OUT: u32 = 1 << 26;
 /// The kind of a record that only completes an earlier one.
 pub(crate) const EVENT_COMPLETED: u16 = 63;
 
