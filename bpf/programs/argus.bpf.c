@@ -179,12 +179,13 @@ AT_CALLS_END(end_bytes)
 {
 	if (ret <= 0)
 		return;
-	if (call->action == READ)
-		count_call((struct file *)own->file, ret, 0);
-	if (call->action == WRITE)
-		count_call((struct file *)own->file, 0, ret);
+	struct file *file = (struct file *)own->file;
+	/* vmsplice moves bytes the way that its end of the pipe is open for. */
+	bool reads = own->syscall == NR_vmsplice ? !(BPF_CORE_READ(file, f_flags) & O_ACCMODE) : call->action == READ;
+	if (call->action == READ || call->action == WRITE)
+		count_call(file, reads ? ret : 0, reads ? 0 : ret);
 	if (call->action == COPY) {
-		count_call((struct file *)own->file, ret, 0);
+		count_call(file, ret, 0);
 		count_call((struct file *)own->file2, 0, ret);
 	}
 }
@@ -200,6 +201,9 @@ AT_CALLS_END(end_file)
 		break;
 	case NEW_SOCKET:
 		own_socket(task, sock_of(file_of(task, ret)));
+		break;
+	case SUBMIT:
+		note_submitted(own, ret);
 		break;
 	case URING:
 		record_file(EVENT_IO_URING, ret >= 0 ? file_of(task, ret) : NULL, ret, 0);
@@ -265,6 +269,7 @@ struct {
 		[PIPE] = (void *)&end_file,
 		[TAKE_FD] = (void *)&end_file,
 		[NEW_SOCKET] = (void *)&end_file,
+		[SUBMIT] = (void *)&end_file,
 		[URING] = (void *)&end_file,
 		[NAMESPACE] = (void *)&end_file,
 		[KERNEL] = (void *)&end_file,

@@ -9,6 +9,8 @@
 #define COMPAT_CALLS 470
 #define COMPAT_mmap 90
 #define COMPAT_socketcall 102
+#define COMPAT_ipc 117
+#define IPC_SHMAT 21
 #define SOCKETCALLS 21
 /* 0 is no call. */
 #define AS(nr) ((nr) + 1)
@@ -89,6 +91,7 @@ static const __u16 compat_calls[COMPAT_CALLS] = {
 	[237] = AS(199),     /* fremovexattr */
 	[238] = AS(200),     /* tkill */
 	[239] = AS(40),	     /* sendfile64 */
+	[248] = COMPAT_LOST, /* io_submit */
 	[270] = AS(234),     /* tgkill */
 	[295] = AS(257),     /* openat */
 	[296] = AS(258),     /* mkdirat */
@@ -134,14 +137,17 @@ static const __u16 compat_calls[COMPAT_CALLS] = {
 	[378] = AS(327),     /* preadv2 */
 	[379] = AS(328),     /* pwritev2 */
 	[380] = AS(329),     /* pkey_mprotect */
+	[397] = AS(30),	     /* shmat */
 	[417] = COMPAT_LOST, /* recvmmsg_time64 */
 	[424] = AS(424),     /* pidfd_send_signal */
 	[425] = AS(425),     /* io_uring_setup */
 	[429] = AS(429),     /* move_mount */
+	[431] = AS(431),     /* fsconfig */
 	[436] = AS(436),     /* close_range */
 	[437] = AS(437),     /* openat2 */
 	[438] = AS(438),     /* pidfd_getfd */
 	[442] = AS(442),     /* mount_setattr */
+	[447] = AS(447),     /* memfd_secret */
 	[452] = AS(452),     /* fchmodat2 */
 	[463] = AS(463),     /* setxattrat */
 	[466] = AS(466),     /* removexattrat */
@@ -198,6 +204,9 @@ static __noinline __u32 read_compat(struct thread_state *own, struct pt_regs *re
 			as = AS(NR_mmap);
 		else if (call < SOCKETCALLS)
 			as = socket_calls[call];
+	} else if (nr == COMPAT_ipc) {
+		/* Of ipc(call, id, flags, ...), the flags stand where shmat has them. */
+		as = (own->args[0] & 0xffff) == IPC_SHMAT ? AS(NR_shmat) : 0;
 	} else if (nr < COMPAT_CALLS) {
 		as = compat_calls[nr];
 	}

@@ -20,6 +20,7 @@ enum {
 	NR_recvmmsg = 299,
 	NR_unlinkat = 263,
 	NR_mmap = 9,
+	NR_shmat = 30,
 	NR_ioctl = 16,
 	NR_fcntl = 72,
 	NR_setgroups = 116,
@@ -33,6 +34,12 @@ enum {
 	NR_bpf = 321,
 	NR_socketpair = 53,
 	NR_vmsplice = 278,
+	NR_io_submit = 209,
+	NR_tgkill = 234,
+	NR_rt_tgsigqueueinfo = 297,
+	NR_pidfd_send_signal = 424,
+	NR_fsconfig = 431,
+	NR_memfd_secret = 447,
 	CALLS = 480,
 };
 
@@ -52,7 +59,8 @@ enum action {
 	RECEIVE,
 	READ,
 	WRITE,
-	COPY, /* from one descriptor to another */
+	COPY,	/* from one descriptor to another */
+	SUBMIT, /* asynchronous reads and writes */
 	CLOSE,
 	CLOSE_RANGE,
 	REPLACE, /* dup2: what the second descriptor was is closed */
@@ -60,7 +68,7 @@ enum action {
 	TAKE_FD, /* a descriptor out of another process */
 	URING,
 	SIGNAL,
-	CONTROL, /* ioctl and fcntl: of some requests */
+	CONTROL, /* ioctl, fcntl and fsconfig: of some requests */
 	PTRACE,
 	MEMORY, /* another process's */
 	SETID,
@@ -105,11 +113,12 @@ static const struct call calls[CALLS] = {
 	[NR_mmap] = PLAIN(MAP, EVENT_MMAP_EXEC),
 	[10] = PLAIN(MAP, EVENT_MMAP_EXEC), /* mprotect */
 	[NR_ioctl] = PLAIN(CONTROL, 0),
-	[17] = BY_FD(READ, 0, 0, NONE),			  /* pread64 */
-	[18] = BY_FD(WRITE, 0, 0, NONE),		  /* pwrite64 */
-	[19] = BY_FD(READ, 0, 0, NONE),			  /* readv */
-	[20] = BY_FD(WRITE, 0, 0, NONE),		  /* writev */
-	[22] = BY_FD(PIPE, EVENT_PIPE, 0, NONE),	  /* pipe */
+	[17] = BY_FD(READ, 0, 0, NONE),		 /* pread64 */
+	[18] = BY_FD(WRITE, 0, 0, NONE),	 /* pwrite64 */
+	[19] = BY_FD(READ, 0, 0, NONE),		 /* readv */
+	[20] = BY_FD(WRITE, 0, 0, NONE),	 /* writev */
+	[22] = BY_FD(PIPE, EVENT_PIPE, 0, NONE), /* pipe */
+	[NR_shmat] = PLAIN(MAP, EVENT_MMAP_EXEC),
 	[33] = BY_FD(REPLACE, 0, 1, NONE),		  /* dup2 */
 	[40] = { COPY, 0, 1, NONE, 0, NONE, NONE, NONE }, /* sendfile(out, in) */
 	[41] = PLAIN(NEW_SOCKET, 0),			  /* socket */
@@ -165,7 +174,8 @@ static const struct call calls[CALLS] = {
 	[198] = ONE_NAME(EVENT_SETXATTR, NONE, 0, NONE, NONE),	 /* lremovexattr */
 	[199] = BY_FD(OBJECT, EVENT_SETXATTR, 0, NONE),		 /* fremovexattr */
 	[200] = PLAIN(SIGNAL, EVENT_SIGNAL),			 /* tkill */
-	[234] = PLAIN(SIGNAL, EVENT_SIGNAL),			 /* tgkill */
+	[NR_io_submit] = PLAIN(SUBMIT, 0),
+	[NR_tgkill] = PLAIN(SIGNAL, EVENT_SIGNAL),
 	[NR_openat] = { OPEN, EVENT_OPEN, 0, 1, NONE, NONE, NONE, 2 },
 	[258] = ONE_NAME(EVENT_MKDIR, 0, 1, 2, NONE),		  /* mkdirat */
 	[259] = ONE_NAME(EVENT_MKNOD, 0, 1, 2, NONE),		  /* mknodat */
@@ -185,7 +195,7 @@ static const struct call calls[CALLS] = {
 	[293] = BY_FD(PIPE, EVENT_PIPE, 0, NONE),	/* pipe2 */
 	[295] = BY_FD(READ, 0, 0, NONE),		/* preadv */
 	[296] = BY_FD(WRITE, 0, 0, NONE),		/* pwritev */
-	[297] = PLAIN(SIGNAL, EVENT_SIGNAL),		/* rt_tgsigqueueinfo */
+	[NR_rt_tgsigqueueinfo] = PLAIN(SIGNAL, EVENT_SIGNAL),
 	[NR_recvmmsg] = PLAIN(RECEIVE, 0),
 	[NR_open_by_handle_at] = { OPEN, EVENT_OPEN, 0, NONE, NONE, NONE, NONE, 2 },
 	[NR_sendmmsg] = PLAIN(SEND, EVENT_SEND),
@@ -201,13 +211,15 @@ static const struct call calls[CALLS] = {
 	[327] = BY_FD(READ, 0, 0, NONE),			       /* preadv2 */
 	[328] = BY_FD(WRITE, 0, 0, NONE),			       /* pwritev2 */
 	[329] = PLAIN(MAP, EVENT_MMAP_EXEC),			       /* pkey_mprotect */
-	[424] = PLAIN(SIGNAL, EVENT_SIGNAL),			       /* pidfd_send_signal */
-	[425] = PLAIN(URING, EVENT_IO_URING),			       /* io_uring_setup */
-	[429] = TWO_NAMES(EVENT_MOUNT, 2, 3, 0, 1, NONE),	       /* move_mount(from, , to, ) */
-	[436] = PLAIN(CLOSE_RANGE, 0),				       /* close_range */
+	[NR_pidfd_send_signal] = PLAIN(SIGNAL, EVENT_SIGNAL),
+	[425] = PLAIN(URING, EVENT_IO_URING),		  /* io_uring_setup */
+	[429] = TWO_NAMES(EVENT_MOUNT, 2, 3, 0, 1, NONE), /* move_mount(from, , to, ) */
+	[NR_fsconfig] = PLAIN(CONTROL, 0),
+	[436] = PLAIN(CLOSE_RANGE, 0), /* close_range */
 	[NR_openat2] = { OPEN, EVENT_OPEN, 0, 1, NONE, NONE, NONE, NONE },
-	[438] = PLAIN(TAKE_FD, EVENT_FD_RECEIVE),	    /* pidfd_getfd */
-	[442] = ONE_NAME(EVENT_MOUNT, 0, 1, NONE, NONE),    /* mount_setattr */
+	[438] = PLAIN(TAKE_FD, EVENT_FD_RECEIVE),	 /* pidfd_getfd */
+	[442] = ONE_NAME(EVENT_MOUNT, 0, 1, NONE, NONE), /* mount_setattr */
+	[NR_memfd_secret] = PLAIN(MEMFD, EVENT_MEMFD),
 	[452] = ONE_NAME(EVENT_CHMOD, 0, 1, 2, NONE),	    /* fchmodat2 */
 	[463] = ONE_NAME(EVENT_SETXATTR, 0, 1, NONE, NONE), /* setxattrat */
 	[466] = ONE_NAME(EVENT_SETXATTR, 0, 1, NONE, NONE), /* removexattrat */

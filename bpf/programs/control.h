@@ -12,9 +12,8 @@
 #define FS_IOC32_SETFLAGS 0x40046602
 #define FS_IOC_FSSETXATTR 0x401c5820
 #define SIGIO 29
-#define SI_USER 0
-#define SI_QUEUE -1
-#define SI_TKILL -6
+#define F_OWNER_PGRP 2
+#define FSCONFIG_CMD_RECONFIGURE 7
 #define PTRACE_TRACEME 0
 #define PTRACE_POKETEXT 4
 #define PTRACE_POKEDATA 5
@@ -25,6 +24,21 @@
 #define PTRACE_SETREGSET 0x4205
 #define PTRACE_SEIZE 0x4206
 
+/* kill, tkill, rt_sigqueueinfo(pid, signal); tgkill, rt_tgsigqueueinfo(tgid, tid, signal);
+ * pidfd_send_signal(pidfd, signal) */
+static __always_inline __u32 signal_argument(const struct thread_state *own)
+{
+	return own->syscall == NR_tgkill || own->syscall == NR_rt_tgsigqueueinfo ? own->args[2] : own->args[1];
+}
+
+/* Whether the thread is in a call that sends this signal. What the signal itself says of its origin is the sender's
+ * word: rt_sigqueueinfo takes the codes of timers and queues as well, and those that nobody uses. */
+static __always_inline bool sends_signal(const struct thread_state *own, int signal)
+{
+	return own->pending && own->syscall < CALLS && calls[own->syscall].action == SIGNAL &&
+	       signal_argument(own) == (__u32)signal;
+}
+
 /* A signal that was delivered, to each process that it went to. */
 SEC("tp_btf/signal_generate")
 int BPF_PROG(on_signal, int signal, struct kernel_siginfo *info, struct task_struct *target, int group, int result)
@@ -33,14 +47,10 @@ int BPF_PROG(on_signal, int signal, struct kernel_siginfo *info, struct task_str
 	struct thread_state *own = state_of(task);
 	if (!followed(own) || target->tgid == task->tgid)
 		return 0;
-	/* SEND_SIG_NOINFO is 0 and means a user's signal; SEND_SIG_PRIV is 1, the kernel's own. */
-	if ((unsigned long)info == 1)
+	/* SEND_SIG_NOINFO is 0: a signal of the thread's, by the way of something else. The others that no call sends
+	 * are the kernel's own. */
+	if (info && !sends_signal(own, signal))
 		return 0;
-	if (info) {
-		int code = BPF_CORE_READ(info, si_code);
-		if (code != SI_USER && code != SI_QUEUE && code != SI_TKILL)
-			return 0;
-	}
 	struct scratch *s = begin(EVENT_SIGNAL, task);
 	if (!s)
 		return 0;
@@ -83,11 +93,8 @@ static __noinline int record_refused_signal(struct thread_state *own, long ret)
 	if (!s)
 		return 0;
 	s->event.ret = ret;
-	/* kill, tkill, rt_sigqueueinfo(pid, signal); tgkill, rt_tgsigqueueinfo(tgid, tid, signal);
-	 * pidfd_send_signal(pidfd, signal) */
-	bool three = own->syscall == 234 || own->syscall == 297;
-	s->event.exit_code = three ? own->args[2] : own->args[1];
-	if (own->syscall != 424)
+	s->event.exit_code = signal_argument(own);
+	if (own->syscall != NR_pidfd_send_signal)
 		name_target(&s->event, task, own->args[0]);
 	submit(s);
 	return 0;
@@ -236,12 +243,14 @@ static __noinline int record_kernel(struct thread_state *own, __u32 kind, long r
 	return 0;
 }
 
-/* What an ioctl or fcntl does that is recorded: 0 is nothing. */
+/* What an ioctl, fcntl or fsconfig does that is recorded: 0 is nothing. */
 static __always_inline __u32 controlled(const struct thread_state *own)
 {
 	__u32 request = own->args[1];
 	if (own->syscall == NR_fcntl)
 		return request == F_SETOWN || request == F_SETOWN_EX ? EVENT_SIGNAL : 0;
+	if (own->syscall == NR_fsconfig)
+		return request == FSCONFIG_CMD_RECONFIGURE ? EVENT_MOUNT : 0;
 	switch (request) {
 	case FICLONE:
 	case FICLONERANGE:
@@ -266,8 +275,11 @@ static __noinline int record_ordered_signal(struct thread_state *own, long ret)
 	if (own->syscall == NR_ioctl) {
 		bpf_probe_read_user(&whom, sizeof(whom), (const void *)own->args[2]);
 	} else if (own->args[1] == F_SETOWN_EX) {
-		/* struct f_owner_ex: a type, then the number */
-		bpf_probe_read_user(&whom, sizeof(whom), (const void *)(own->args[2] + 4));
+		struct {
+			__s32 type, number;
+		} owner = {};
+		bpf_probe_read_user(&owner, sizeof(owner), (const void *)own->args[2]);
+		whom = owner.type == F_OWNER_PGRP ? -owner.number : owner.number;
 	}
 	if (!whom || whom == own_number(task))
 		return 0;

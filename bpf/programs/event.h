@@ -79,6 +79,9 @@ enum event_slot {
 #define ERROR_UNSEEN_START (1u << 26)
 #define ERROR_LINK_FOLLOWED (1u << 27)
 #define ERROR_FOLLOWED_SERVER (1u << 28)
+/* More may be read or written from then on than is counted. */
+#define ERROR_UNCOUNTED_IN (1u << 29)
+#define ERROR_UNCOUNTED_OUT (1u << 30)
 
 /* Which facts the event holds. */
 #define FACT_PATH_KERNEL (1u << 0)

@@ -3,8 +3,12 @@
 #pragma once
 
 #define O_CREAT_EXCL_TRUNC (0100 | 0200 | 01000)
+#define O_ACCMODE 03
 #define PROT_EXEC 4
+#define PROT_READ 1
+#define READ_IMPLIES_EXEC 0x0400000
 #define MAP_ANONYMOUS 0x20
+#define SHM_EXEC 0100000
 #define AT_SYMLINK_NOFOLLOW 0x100
 
 /* Of the calls that name a file whose permissions or attributes they change, those that need not follow a link. */
@@ -323,12 +327,18 @@ static __always_inline struct scratch *begin_file(__u32 kind, struct file *file,
 	return s;
 }
 
-static __noinline int record_file(__u32 kind, struct file *file, long ret, __u64 flags)
+/* Not static, and so walked once by a verifier. */
+__noinline int record_at(__u32 kind, __u64 file, __s64 ret, __u64 flags)
 {
-	struct scratch *s = begin_file(kind, file, ret, flags);
+	struct scratch *s = begin_file(kind, (struct file *)file, ret, flags);
 	if (s)
 		submit(s);
 	return 0;
+}
+
+static __always_inline void record_file(__u32 kind, struct file *file, long ret, __u64 flags)
+{
+	record_at(kind, (__u64)file, ret, flags);
 }
 
 static __noinline int record_object(struct thread_state *own, const struct call *call, __u32 kind, long ret)
@@ -344,11 +354,18 @@ static __noinline int record_object(struct thread_state *own, const struct call 
 		append_file(s, SLOT_PATH_BASE, file);
 		e->facts |= FACT_PATH_KERNEL;
 	} else {
-		e->errors |= ERROR_UNREADABLE(SLOT_PATH_BASE);
+		e->errors |= ERROR_UNREADABLE(SLOT_PATH_ARGUMENT);
 	}
 	if (call->mode != NONE) {
 		e->mode = argument(own, call->mode);
 		e->facts |= FACT_MODE;
+	}
+	/* What is changed is the file system that the descriptor stands for. */
+	if (file && own->syscall == NR_fsconfig) {
+		struct fs_context *context = BPF_CORE_READ(file, private_data);
+		struct inode *root = BPF_CORE_READ(context, root, d_inode);
+		if (root)
+			append_inode(s, root);
 	}
 	/* Which request of an ioctl it was. */
 	if (call->action == CONTROL) {
@@ -359,10 +376,22 @@ static __noinline int record_object(struct thread_state *own, const struct call 
 	return 0;
 }
 
+/* The protection that a call maps memory with, or gives it. */
+static __always_inline __u32 mapped_protection(const struct thread_state *own, struct task_struct *task)
+{
+	__u32 protection = own->args[2];
+	if (own->syscall == NR_shmat)
+		protection = PROT_READ | (own->args[2] & SHM_EXEC ? PROT_EXEC : 0);
+	/* What old programs are promised, and any program can ask for. */
+	if (protection & PROT_READ && task->personality & READ_IMPLIES_EXEC)
+		protection |= PROT_EXEC;
+	return protection;
+}
+
 static __noinline int record_map(struct thread_state *own, long ret)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 protection = own->args[2];
+	__u32 protection = mapped_protection(own, task);
 	if (!(protection & PROT_EXEC))
 		return 0;
 	struct file *file = NULL;
@@ -391,9 +420,10 @@ static __noinline int record_memfd(struct thread_state *own, long ret)
 		append_file(s, SLOT_PATH_BASE, file);
 		s->event.facts |= FACT_PATH_KERNEL;
 	} else {
-		append_user_text(s, SLOT_PATH_ARGUMENT, (const void *)own->args[0]);
+		if (own->syscall != NR_memfd_secret)
+			append_user_text(s, SLOT_PATH_ARGUMENT, (const void *)own->args[0]);
 	}
-	s->event.flags = own->args[1];
+	s->event.flags = own->syscall == NR_memfd_secret ? own->args[0] : own->args[1];
 	s->event.facts |= FACT_FLAGS;
 	submit(s);
 	return 0;

@@ -212,6 +212,7 @@ struct css_set {
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
+	unsigned int personality;
 	int pid;
 	int tgid;
 	char comm[16];
@@ -337,19 +338,49 @@ struct filename {
 	const char *name;
 };
 
+struct fs_context {
+	struct dentry *root;
+};
+
 struct io_cqe {
 	__s32 res;
+	int fd; /* until the request is issued */
 };
 
 struct io_cmd_data {
 	__u8 data[56];
 };
 
+struct io_fixed_file {
+	unsigned long file_ptr;
+};
+
+struct io_rsrc_node {
+	unsigned long file_ptr;
+};
+
+struct io_rsrc_data {
+	unsigned int nr;
+	struct io_rsrc_node **nodes;
+};
+
+struct io_file_table {
+	struct io_fixed_file *files; /* up to Linux 6.12 */
+	struct io_rsrc_data data;
+};
+
+struct io_ring_ctx {
+	unsigned int nr_user_files; /* up to Linux 6.12 */
+	struct io_file_table file_table;
+};
+
 struct io_kiocb {
 	struct file *file;
 	struct io_cmd_data cmd;
 	__u8 opcode;
+	unsigned int flags; /* of later kernels the lower half */
 	struct io_cqe cqe;
+	struct io_ring_ctx *ctx;
 	void *async_data;
 };
 
@@ -359,6 +390,7 @@ struct open_how {
 
 struct io_open {
 	int dfd;
+	__u32 file_slot;
 	struct filename *filename;
 	struct open_how how;
 };
@@ -389,6 +421,19 @@ struct io_link {
 	struct filename *newpath;
 };
 
+struct io_accept {
+	__u32 file_slot;
+};
+
+struct io_socket {
+	__u32 file_slot;
+};
+
+struct io_pipe {
+	const int *fds;
+	int file_slot;
+};
+
 struct io_connect {
 	const void *addr;
 	int addr_len;
@@ -396,6 +441,9 @@ struct io_connect {
 
 struct io_sr_msg {
 	const void *umsg;
+	int len;
+	unsigned int msg_flags;
+	__u16 flags;
 	const void *addr; /* up to Linux 6.9; later ones copy what is behind it to the request's own data */
 	int addr_len;
 };
@@ -415,6 +463,7 @@ struct io_xattr {
 
 struct io_close {
 	int fd;
+	__u32 file_slot;
 };
 
 struct io_ftrunc {

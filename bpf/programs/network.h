@@ -6,6 +6,12 @@
 #define SCM_RIGHTS 1
 /* SCM_MAX_FD: the kernel passes no more in one message. */
 #define PASSED_MAX 253
+/* Blocks of a message's ancillary data: more than a socket takes without a change of the system's (optmem_max). */
+#define BLOCKS_MAX 8192
+/* UIO_MAXIOV: the kernel takes no longer vector. */
+#define VECTOR_MAX 1024
+#define MSG_PEEK 0x2
+#define MSG_TRUNC 0x20
 
 /* Copies a call's address, as far as it can be read. */
 static __always_inline __u32 copy_address(struct address *to, const void *from, __u64 length)
@@ -135,26 +141,6 @@ static __noinline int record_socket(struct thread_state *own, const struct call 
 	return 0;
 }
 
-/* The bytes of one call on one file. */
-static __noinline int count_call(struct file *file, __u64 in, __u64 out)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	if (!file)
-		return 0;
-	struct sock *sk = sock_of(file);
-	if (used_tcp(sk))
-		return 0;
-	if (sk && leads_to_recorder(sk)) {
-		/* A mark may have been among it: from here on, the thread may work for another call. */
-		struct thread_state *leader = state_of_leader(task);
-		if (leader)
-			__sync_fetch_and_add(&leader->epoch, 1);
-		return 0;
-	}
-	count_bytes(task, file, in, out);
-	return 0;
-}
-
 /* One datagram to an address of its own. Without one it went through a connected socket, whose connect told the peer.
  * Returns whether this row tells its bytes, which are then not counted as used by the socket as well. */
 static __noinline int record_send(struct file *file, const void *address, __u32 length, long ret, int first)
@@ -187,59 +173,90 @@ static __noinline int record_send(struct file *file, const void *address, __u32 
 	return counts;
 }
 
-/* Descriptors that a message carries: sent, or received. */
+/* The descriptors that a message carries, sent or received, while its ancillary data is walked over. */
 struct passing {
-	__u64 at; /* of the first descriptor, in user memory */
+	__u64 at; /* of the next descriptor, in user memory */
+	__u64 count;
+	__u64 block;  /* the next block */
+	__u64 length; /* of the blocks from there on */
 	__u32 kind;
-	__u32 count;
+	__u32 zero;
 };
 
+/* One descriptor, or the head of one block: there may be several with descriptors, and others in between. */
 static long passing_step(__u32 index, void *context)
 {
 	struct passing *passing = context;
-	if (index >= passing->count)
-		return 1;
-	int fd = -1;
-	bpf_probe_read_user(&fd, sizeof(fd), (const void *)(passing->at + index * sizeof(fd)));
-	record_file(passing->kind, file_of(bpf_get_current_task_btf(), fd), 0, 0);
-	return 0;
-}
-
-static __noinline int record_passing(__u32 kind, const char *message)
-{
-	struct {
-		__u64 control;
-		__u64 length;
-	} rights = {};
-	/* struct user_msghdr: name, its length, vector, its length, then these. */
-	if (bpf_probe_read_user(&rights, sizeof(rights), message + 32) || !rights.control)
+	if (passing->count) {
+		int fd = -1;
+		bpf_probe_read_user(&fd, sizeof(fd), (const void *)passing->at);
+		passing->at += sizeof(fd);
+		passing->count--;
+		record_file(passing->kind, file_of(bpf_get_current_task_btf(), fd), 0, 0);
 		return 0;
+	}
 	struct {
 		__u64 length;
 		__s32 level, type;
 	} header = {};
-	/* Credentials may come before the descriptors. */
-	for (int i = 0; i < 3; i++) {
-		if (rights.length < sizeof(header) ||
-		    bpf_probe_read_user(&header, sizeof(header), (const void *)rights.control) ||
-		    header.length < sizeof(header) || header.length > rights.length)
-			return 0;
-		if (header.level == SOL_SOCKET && header.type == SCM_RIGHTS) {
-			struct passing passing = {
-				.at = rights.control + sizeof(header),
-				.kind = kind,
-				.count = (header.length - sizeof(header)) / sizeof(int),
-			};
-			bpf_loop(PASSED_MAX, passing_step, &passing, 0);
-			return 0;
-		}
-		__u64 step = (header.length + 7) & ~7ULL;
-		if (step > rights.length)
-			return 0;
-		rights.control += step;
-		rights.length -= step;
+	if (passing->length < sizeof(header) ||
+	    bpf_probe_read_user(&header, sizeof(header), (const void *)passing->block) ||
+	    header.length < sizeof(header) || header.length > passing->length)
+		return 1;
+	if (header.level == SOL_SOCKET && header.type == SCM_RIGHTS) {
+		passing->at = passing->block + sizeof(header);
+		passing->count = (header.length - sizeof(header)) / sizeof(int);
 	}
+	__u64 step = (header.length + 7) & ~7ULL;
+	passing->block += step;
+	passing->length = step < passing->length ? passing->length - step : 0;
 	return 0;
+}
+
+__noinline int record_passing(__u32 kind, __u64 message)
+{
+	struct passing passing = { .kind = kind };
+	/* struct user_msghdr: name, its length, vector, its length, then the blocks and their length. */
+	if (!bpf_probe_read_user(&passing.block, 2 * sizeof(__u64), (const void *)(message + 32)) && passing.block)
+		bpf_loop(PASSED_MAX + BLOCKS_MAX, passing_step, &passing, 0);
+	return 0;
+}
+
+struct room {
+	__u64 vector;
+	__u64 bytes;
+};
+
+static long room_step(__u32 index, void *context)
+{
+	struct room *room = context;
+	__u64 length = 0;
+	bpf_probe_read_user(&length, sizeof(length), (const void *)(room->vector + (__u64)index * 16 + 8));
+	room->bytes += length;
+	return 0;
+}
+
+/* How much a message can take: the lengths of its vector. */
+__noinline __u64 room_of(__u64 message)
+{
+	struct room room = {};
+	__u64 count = 0;
+	bpf_probe_read_user(&room.vector, sizeof(room.vector), (const void *)(message + 16));
+	bpf_probe_read_user(&count, sizeof(count), (const void *)(message + 24));
+	bpf_loop(count < VECTOR_MAX ? count : VECTOR_MAX, room_step, &room, 0);
+	return room.bytes;
+}
+
+/* What is peeked at stays there, and is counted when it is taken; with MSG_TRUNC, a call returns the length of a
+ * datagram of which only a part had room. */
+static __always_inline void count_received(struct file *file, __u64 flags, __u64 bytes, __u64 room)
+{
+	if (!bytes)
+		return;
+	if (flags & MSG_PEEK)
+		use_uncounted(file, ERROR_UNCOUNTED_IN);
+	else
+		count_call(file, bytes < room ? bytes : room, 0);
 }
 
 /* Of struct mmsghdr: a struct user_msghdr, which begins with the address and its length, then what was moved. */
@@ -252,30 +269,32 @@ struct messages {
 	__u64 vector;
 	__s64 result; /* of the call as a whole, where it speaks for every message; else 0 */
 	__u64 file;
+	__u64 flags; /* of receiving */
 	__u64 receives;
 };
 
 static long message_step(__u32 index, void *context)
 {
 	struct messages *messages = context;
-	const char *message = (const char *)(messages->vector + (__u64)index * MESSAGE_BYTES);
+	__u64 message = messages->vector + (__u64)index * MESSAGE_BYTES;
 	__s64 result = messages->result;
 	__u32 moved = 0;
 	if (!result) {
-		bpf_probe_read_user(&moved, sizeof(moved), message + MESSAGE_MOVED);
+		bpf_probe_read_user(&moved, sizeof(moved), (const void *)(message + MESSAGE_MOVED));
 		result = moved;
 	}
 	if (messages->receives) {
 		if (result >= 0) {
-			count_call((struct file *)messages->file, result, 0);
+			__u64 room = messages->flags & MSG_TRUNC ? room_of(message) : ~0ULL;
+			count_received((struct file *)messages->file, messages->flags, result, room);
 			record_passing(EVENT_FD_RECEIVE, message);
 		}
 		return 0;
 	}
 	const void *address = NULL;
 	__u32 length = 0;
-	bpf_probe_read_user(&address, sizeof(address), message);
-	bpf_probe_read_user(&length, sizeof(length), message + 8);
+	bpf_probe_read_user(&address, sizeof(address), (const void *)message);
+	bpf_probe_read_user(&length, sizeof(length), (const void *)(message + 8));
 	bool told = record_send((struct file *)messages->file, address, length, result, index == 0);
 	if (result >= 0) {
 		if (!told)
@@ -291,8 +310,10 @@ static __always_inline int record_messages(struct thread_state *own, long ret, i
 	struct file *file = (struct file *)own->file;
 	if (call == NR_sendto || call == NR_recvfrom) {
 		bool told = !receives && record_send(file, (const void *)own->args[4], own->args[5], ret, true);
-		if (ret > 0 && !told)
-			count_call(file, receives ? ret : 0, receives ? 0 : ret);
+		if (ret > 0 && receives)
+			count_received(file, own->args[3], ret, own->args[2]);
+		else if (ret > 0 && !told)
+			count_call(file, 0, ret);
 		return 0;
 	}
 	bool one = call == NR_sendmsg || call == NR_recvmsg;
@@ -300,6 +321,7 @@ static __always_inline int record_messages(struct thread_state *own, long ret, i
 		.vector = own->args[1],
 		.result = ret < 0 || one ? ret : 0,
 		.file = own->file,
+		.flags = call == NR_recvmsg ? own->args[2] : own->args[3],
 		.receives = receives,
 	};
 	if (receives && ret < 0)

@@ -34,14 +34,80 @@ enum {
 	OP_SOCKET = 45,
 	OP_SEND_ZC = 47,
 	OP_SENDMSG_ZC = 48,
+	OP_READ_MULTISHOT = 49,
 	OP_FTRUNCATE = 55,
 	OP_BIND = 56,
 	OP_LISTEN = 57,
+	OP_RECV_ZC = 58,
 	OP_READV_FIXED = 60,
 	OP_WRITEV_FIXED = 61,
+	OP_PIPE = 62,
+	OPS_KNOWN, /* what later kernels add */
 };
 
 #define SPLICE_F_FD_IN_FIXED (1u << 31)
+#define IOSQE_FIXED_FILE 1
+#define IORING_RECV_MULTISHOT 2
+#define IORING_FILE_INDEX_ALLOC (~0u)
+/* The lowest bits of a file's address in the ring's table are flags. */
+#define FIXED_FILE_FLAGS 7ul
+
+static __always_inline void *command_of(struct io_kiocb *request)
+{
+	return (void *)request + bpf_core_field_offset(struct io_kiocb, cmd);
+}
+
+/* A file in the ring's own table, which has no descriptor. */
+static __always_inline struct file *fixed_file(struct io_kiocb *request, __u32 slot)
+{
+	struct io_ring_ctx *ring = BPF_CORE_READ(request, ctx);
+	unsigned long file = 0;
+	if (bpf_core_field_exists(ring->file_table.files)) {
+		struct io_fixed_file *files = BPF_CORE_READ(ring, file_table.files);
+		if (files && slot < BPF_CORE_READ(ring, nr_user_files))
+			file = BPF_CORE_READ(files + slot, file_ptr);
+	} else if (slot < BPF_CORE_READ(ring, file_table.data.nr)) {
+		struct io_rsrc_node **nodes = BPF_CORE_READ(ring, file_table.data.nodes), *node = NULL;
+		bpf_probe_read_kernel(&node, sizeof(node), nodes + slot);
+		if (node)
+			file = BPF_CORE_READ(node, file_ptr);
+	}
+	return (struct file *)(file & ~FIXED_FILE_FLAGS);
+}
+
+/* What a request made: behind a descriptor, or in a slot of the ring's table, counted from 1, that it named or left to
+ * the kernel. */
+static __always_inline struct file *made_file(struct task_struct *task, struct io_kiocb *request, __u32 slot,
+					      __s32 result)
+{
+	if (result < 0)
+		return NULL;
+	if (!slot)
+		return file_of(task, result);
+	return fixed_file(request, slot == IORING_FILE_INDEX_ALLOC ? result : slot - 1);
+}
+
+/* What a request that was not issued yet is about. */
+static __always_inline struct file *asked_file(struct task_struct *task, struct io_kiocb *request)
+{
+	int fd = BPF_CORE_READ(request, cqe.fd);
+	return BPF_CORE_READ(request, flags) & IOSQE_FIXED_FILE ? fixed_file(request, fd) : file_of(task, fd);
+}
+
+/* Which ways a request moves bytes that no result of its own counts: again and again, or as nobody knows yet. */
+static __always_inline __u32 uncounted_ways(struct io_kiocb *request, __u32 op)
+{
+	struct io_sr_msg *message = command_of(request);
+	switch (op) {
+	case OP_RECV:
+	case OP_RECVMSG:
+		return BPF_CORE_READ(message, flags) & IORING_RECV_MULTISHOT ? ERROR_UNCOUNTED_IN : 0;
+	case OP_READ_MULTISHOT:
+	case OP_RECV_ZC:
+		return ERROR_UNCOUNTED_IN;
+	}
+	return op >= OPS_KNOWN ? ERROR_UNCOUNTED_IN | ERROR_UNCOUNTED_OUT : 0;
+}
 
 /* Workers and submission threads are made past the fork tracepoint; they are threads of the ring's owner. */
 static __always_inline bool ring_owner_followed(struct task_struct *task)
@@ -110,7 +176,7 @@ static __noinline int record_sent_to(struct io_kiocb *request)
 	struct task_struct *task = bpf_get_current_task_btf();
 	if (!request)
 		return 0;
-	struct io_sr_msg *message = (void *)request + bpf_core_field_offset(struct io_kiocb, cmd);
+	struct io_sr_msg *message = command_of(request);
 	struct {
 		const void *at;
 		__u32 length;
@@ -151,9 +217,10 @@ static __always_inline int on_request(struct io_kiocb *request)
 	struct task_struct *task = bpf_get_current_task_btf();
 	if (!ring_owner_followed(task))
 		return 0;
-	void *command = (void *)request + bpf_core_field_offset(struct io_kiocb, cmd);
+	void *command = command_of(request);
 	struct scratch *s = NULL;
-	switch (BPF_CORE_READ(request, opcode)) {
+	__u32 op = BPF_CORE_READ(request, opcode);
+	switch (op) {
 	case OP_OPENAT:
 	case OP_OPENAT2: {
 		struct io_open *open = command;
@@ -228,7 +295,8 @@ static __always_inline int on_request(struct io_kiocb *request)
 	case OP_CLOSE: {
 		/* What is about to be closed is there only now. */
 		struct io_close *close = command;
-		struct file *closed = file_of(task, BPF_CORE_READ(close, fd));
+		__u32 slot = BPF_CORE_READ(close, file_slot);
+		struct file *closed = slot ? fixed_file(request, slot - 1) : file_of(task, BPF_CORE_READ(close, fd));
 		if (closed)
 			end_use(task, closed);
 		return 0;
@@ -259,8 +327,12 @@ static __always_inline int on_request(struct io_kiocb *request)
 	case OP_FTRUNCATE:
 		s = begin(EVENT_TRUNCATE, task);
 		break;
-	default:
+	default: {
+		__u32 ways = uncounted_ways(request, op);
+		if (ways)
+			use_uncounted(asked_file(task, request), ways);
 		return 0;
+	}
 	}
 	submit_request(s, request);
 	return 0;
@@ -289,56 +361,89 @@ int BPF_PROG(on_uring_result, void *ring_context, struct io_kiocb *request)
 	__s32 result = BPF_CORE_READ(request, cqe.res);
 	__u32 op = BPF_CORE_READ(request, opcode);
 	struct file *file = BPF_CORE_READ(request, file);
+	void *command = command_of(request);
+	struct io_sr_msg *message = command;
 	switch (op) {
 	case OP_READV:
 	case OP_READ_FIXED:
 	case OP_READ:
 	case OP_READV_FIXED:
-	case OP_RECVMSG:
-	case OP_RECV:
-		if (result > 0 && !used_tcp(sock_of(file)))
-			count_bytes(task, file, result, 0);
+		if (result > 0)
+			count_call(file, result, 0);
 		return 0;
+	case OP_RECVMSG:
+	case OP_RECV: {
+		if (result < 0)
+			return 0;
+		__u64 given = (__u64)BPF_CORE_READ(message, umsg);
+		__u32 flags = BPF_CORE_READ(message, msg_flags);
+		__u64 room = ~0ULL;
+		if (flags & MSG_TRUNC)
+			room = op == OP_RECV ? (__u32)BPF_CORE_READ(message, len) : room_of(given);
+		count_received(file, flags, result, room);
+		if (op == OP_RECVMSG)
+			record_passing(EVENT_FD_RECEIVE, given);
+		return 0;
+	}
 	case OP_WRITEV:
 	case OP_WRITE_FIXED:
 	case OP_WRITE:
 	case OP_WRITEV_FIXED:
-		if (result > 0 && !used_tcp(sock_of(file)))
-			count_bytes(task, file, 0, result);
+		if (result > 0)
+			count_call(file, 0, result);
 		return 0;
 	case OP_SPLICE:
 	case OP_TEE: {
 		/* The request's own file is what is written to. */
-		struct io_splice *splice = (void *)request + bpf_core_field_offset(struct io_kiocb, cmd);
+		struct io_splice *splice = command;
 		if (result <= 0)
 			return 0;
-		if (!used_tcp(sock_of(file)))
-			count_bytes(task, file, 0, result);
-		struct file *from = file_of(task, BPF_CORE_READ(splice, splice_fd_in));
-		if (!(BPF_CORE_READ(splice, flags) & SPLICE_F_FD_IN_FIXED) && !used_tcp(sock_of(from)))
-			count_bytes(task, from, result, 0);
+		count_call(file, 0, result);
+		int from = BPF_CORE_READ(splice, splice_fd_in);
+		bool fixed = BPF_CORE_READ(splice, flags) & SPLICE_F_FD_IN_FIXED;
+		count_call(fixed ? fixed_file(request, from) : file_of(task, from), result, 0);
 		return 0;
 	}
 	case OP_SEND:
 	case OP_SEND_ZC:
 	case OP_SENDMSG:
 	case OP_SENDMSG_ZC: {
-		if (result > 0 && !used_tcp(sock_of(file)))
-			count_bytes(task, file, 0, result);
+		if (result > 0)
+			count_call(file, 0, result);
+		if (result >= 0 && (op == OP_SENDMSG || op == OP_SENDMSG_ZC))
+			record_passing(EVENT_FD_SEND, (__u64)BPF_CORE_READ(message, umsg));
 		__u64 key = (__u64)request;
 		if (bpf_map_delete_elem(&addressed, &key))
 			return 0;
 		break;
 	}
-	case OP_SOCKET:
-		if (result >= 0)
-			own_socket(task, sock_of(file_of(task, result)));
+	case OP_SOCKET: {
+		struct io_socket *socket = command;
+		own_socket(task, sock_of(made_file(task, request, BPF_CORE_READ(socket, file_slot), result)));
 		return 0;
+	}
+	case OP_PIPE: {
+		struct io_pipe *pipe = command;
+		int end = -1;
+		if (!bpf_core_type_exists(struct io_pipe))
+			return 0;
+		if (result >= 0)
+			bpf_probe_read_user(&end, sizeof(end), BPF_CORE_READ(pipe, fds));
+		file = made_file(task, request, BPF_CORE_READ(pipe, file_slot), end);
+		record_file(EVENT_PIPE, file, result, 0);
+		return 0;
+	}
 	case OP_OPENAT:
-	case OP_OPENAT2:
-	case OP_ACCEPT:
-		file = result >= 0 ? file_of(task, result) : NULL;
+	case OP_OPENAT2: {
+		struct io_open *open = command;
+		file = made_file(task, request, BPF_CORE_READ(open, file_slot), result);
 		break;
+	}
+	case OP_ACCEPT: {
+		struct io_accept *accept = command;
+		file = made_file(task, request, BPF_CORE_READ(accept, file_slot), result);
+		break;
+	}
 	case OP_CONNECT:
 	case OP_BIND:
 	case OP_LISTEN:
@@ -362,9 +467,12 @@ int BPF_PROG(on_uring_result, void *ring_context, struct io_kiocb *request)
 		return 0;
 	struct event *e = &s->event;
 	e->request = (__u64)request;
-	e->ret = result;
 	struct sock *sk = sock_of(file);
 	bool sends = op == OP_SEND || op == OP_SEND_ZC || op == OP_SENDMSG || op == OP_SENDMSG_ZC;
+	/* As of a call: the bytes are summed, and are not part of what is said. */
+	e->ret = sends && result > 0 ? 0 : result;
+	e->bytes_out = sends && result > 0 ? result : 0;
+	e->facts |= FACT_BYTES;
 	if (sk) {
 		append_socket(s, sk, op == OP_CONNECT);
 		/* The socket's own peer is not whom a message was sent to. */

@@ -28,6 +28,8 @@ struct file_use {
 	__u32 several_threads;
 	__u32 made; /* of a TCP connection that somebody outside had made: by which side */
 	__u32 dev;
+	__u32 uncounted; /* which ways it is used without being counted: bits of an event's errors */
+	__u32 zero;
 };
 
 struct {
@@ -62,6 +64,7 @@ static __noinline int fill_use(struct scratch *s, struct file_use *use, struct f
 		e->tid = use->tid;
 	if (use->several_threads)
 		e->facts |= FACT_SEVERAL_THREADS;
+	e->errors |= use->uncounted;
 	/* A port that was bound is a listener's, or that of a program which bound it and then connected. */
 	if (use->made == MADE_THERE)
 		e->errors |= ERROR_DIRECTION;
@@ -78,7 +81,11 @@ static __always_inline void record_use(struct task_struct *task, struct file_use
 	fill_use(begin(EVENT_CLOSE, task), use, file);
 }
 
-static __noinline int count_bytes(struct task_struct *task, struct file *file, __u64 in, __u64 out)
+/*
+ * `ways`: those in which bytes go through that cannot be counted, or not when they do (bits of an event's errors). That
+ * is told at once, and stays true from then on: what waits in the kernel for more needs no descriptor any longer.
+ */
+static __noinline int count_bytes(struct task_struct *task, struct file *file, __u64 in, __u64 out, __u32 ways)
 {
 	struct thread_state *leader = state_of_leader(task);
 	if (!leader || !file)
@@ -89,16 +96,6 @@ static __noinline int count_bytes(struct task_struct *task, struct file *file, _
 	__u32 dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
 	__u64 now = bpf_ktime_get_boot_ns();
 	__u32 tid = task->flags & PF_IO_WORKER ? task->tgid : task->pid;
-	if (use && (use->epoch != leader->epoch || use->inode != inode)) {
-		record_use(task, use, use->inode == inode ? file : NULL);
-		use->first_ns = now;
-		use->bytes_in = use->bytes_out = 0;
-		use->calls = use->several_threads = 0;
-		use->tid = tid;
-		use->inode = inode;
-		use->dev = dev;
-		use->epoch = leader->epoch;
-	}
 	if (!use) {
 		struct file_use fresh = {
 			.first_ns = now,
@@ -119,6 +116,24 @@ static __noinline int count_bytes(struct task_struct *task, struct file *file, _
 		if (!use)
 			return 0;
 	}
+	bool same = use->inode == inode, begins = same && ways & ~use->uncounted;
+	if (begins) {
+		use->uncounted |= ways;
+		use->last_ns = now;
+	}
+	if (begins || !same || use->epoch != leader->epoch) {
+		record_use(task, use, same ? file : NULL);
+		use->first_ns = now;
+		use->bytes_in = use->bytes_out = 0;
+		use->calls = use->several_threads = 0;
+		use->tid = tid;
+		use->epoch = leader->epoch;
+	}
+	if (!same) {
+		use->inode = inode;
+		use->dev = dev;
+		use->uncounted = 0;
+	}
 	use->last_ns = now;
 	__sync_fetch_and_add(&use->bytes_in, in);
 	__sync_fetch_and_add(&use->bytes_out, out);
@@ -128,12 +143,82 @@ static __noinline int count_bytes(struct task_struct *task, struct file *file, _
 	return 0;
 }
 
+/*
+ * The bytes of one call on one file. Like other functions that are not static, a verifier walks it once for a program
+ * and not anew for every call; so it takes numbers alone.
+ */
+__noinline int count_use(__u64 address, __u64 in, __u64 out, __u32 ways)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file *file = (struct file *)address;
+	if (!file)
+		return 0;
+	struct sock *sk = sock_of(file);
+	if (used_tcp(sk))
+		return 0;
+	if (sk && leads_to_recorder(sk)) {
+		/* A mark may have been among it: from here on, the thread may work for another call. */
+		struct thread_state *leader = state_of_leader(task);
+		if (leader)
+			__sync_fetch_and_add(&leader->epoch, 1);
+		return 0;
+	}
+	count_bytes(task, file, in, out, ways);
+	return 0;
+}
+
+static __always_inline void count_call(struct file *file, __u64 in, __u64 out)
+{
+	count_use((__u64)file, in, out, 0);
+}
+
+static __always_inline void use_uncounted(struct file *file, __u32 ways)
+{
+	count_use((__u64)file, 0, 0, ways);
+}
+
+/* include/uapi/linux/aio_abi.h; user space may order as many as there are, 65536 without a change of the system's. */
+#define SUBMISSIONS_MAX 65536
+enum { IOCB_PREAD = 0, IOCB_PWRITE = 1, IOCB_PREADV = 7, IOCB_PWRITEV = 8 };
+
+static long submitted_step(__u32 index, void *context)
+{
+	const __u64 *orders = *(const __u64 **)context;
+	__u64 order = 0;
+	struct {
+		__u16 operation, priority;
+		__s32 fd;
+	} what = {};
+	/* Of struct iocb: before these are 16 bytes of which nothing is asked. */
+	if (bpf_probe_read_user(&order, sizeof(order), orders + index) ||
+	    bpf_probe_read_user(&what, sizeof(what), (const void *)(order + 16)))
+		return 0;
+	__u32 ways = 0;
+	if (what.operation == IOCB_PREAD || what.operation == IOCB_PREADV)
+		ways = ERROR_UNCOUNTED_IN;
+	if (what.operation == IOCB_PWRITE || what.operation == IOCB_PWRITEV)
+		ways = ERROR_UNCOUNTED_OUT;
+	struct task_struct *task = bpf_get_current_task_btf();
+	if (ways)
+		use_uncounted(file_of(task, what.fd), ways);
+	return 0;
+}
+
+/* Asynchronous reads and writes: what becomes of them is told to the program alone. */
+static __noinline int note_submitted(struct thread_state *own, long ret)
+{
+	const __u64 *orders = (const __u64 *)own->args[2];
+	if (ret > 0)
+		bpf_loop(ret < SUBMISSIONS_MAX ? ret : SUBMISSIONS_MAX, submitted_step, &orders, 0);
+	return 0;
+}
+
 /* Of a connection that counts its bytes here and not itself. */
 static __noinline int note_accepted(struct task_struct *task, struct file *file)
 {
 	if (!task || !file)
 		return 0;
-	count_bytes(task, file, 0, 0);
+	count_bytes(task, file, 0, 0, 0);
 	struct use_key key = { .file = (__u64)file, .pid = task->tgid, .zero = 0 };
 	struct file_use *use = bpf_map_lookup_elem(&uses, &key);
 	if (use)

@@ -1,7 +1,7 @@
 //! Bytes of the ring buffer to [`Event`]. Pure, and total: hostile texts are kept, escaped where they are not UTF-8.
 
 use crate::layout::*;
-use argus_schemas::events::{Event, Kind};
+use argus_schemas::events::{Event, Kind, UNCOUNTED_IN, UNCOUNTED_OUT};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// A record that this program does not understand; it can only come from another version of the eBPF object.
@@ -292,6 +292,11 @@ pub fn decode(bytes: &[u8]) -> Result<(Record, u64), DecodeError> {
     if head.errors & ERROR_DIRECTION != 0 {
         texts.missing.push("flags:direction_by_its_port".to_owned());
     }
+    for (bit, field) in [(ERROR_UNCOUNTED_IN, UNCOUNTED_IN), (ERROR_UNCOUNTED_OUT, UNCOUNTED_OUT)] {
+        if head.errors & bit != 0 {
+            texts.missing.push(field.to_owned());
+        }
+    }
     texts.missing.dedup();
     event.missing = std::mem::take(&mut texts.missing);
     let event = Box::new(event);
@@ -331,7 +336,7 @@ fn named(head: &Head, texts: &mut Texts<'_>, event: &mut Event) {
         event.path_from = Some("kernel");
     } else if !(empty(Slot::PathBase) && empty(Slot::PathArgument)) {
         event.path = texts.argument(Slot::PathBase, Slot::PathArgument, "path");
-        event.path_from = Some("argument");
+        event.path_from = event.path.is_some().then_some("argument");
         // As the kernel names such a file; it lies in no folder.
         if event.kind == Some(Kind::Memfd) {
             event.path = event.path.as_ref().map(|path| format!("memfd:{}", path.trim_start_matches('/')));
@@ -487,6 +492,16 @@ mod tests {
             assert_eq!(event.path.as_deref(), Some(expected));
             assert_eq!(event.path_from, Some("argument"));
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_has_no_name() {
+        let unreadable = |head: &mut Head| {
+            head.kind = Kind::Chmod as u16;
+            head.errors = 1 << Slot::PathArgument as u32;
+        };
+        let event = event(&record(unreadable, &[]));
+        assert_eq!((event.path, event.path_from, event.missing), (None, None, vec!["path:unreadable".to_owned()]));
     }
 
     #[test]

@@ -106,6 +106,10 @@ pub(crate) const ERROR_UNSEEN_START: u32 = 1 << 26;
 pub(crate) const ERROR_LINK_FOLLOWED: u32 = 1 << 27;
 /// Bit of "the name server is a followed process".
 pub(crate) const ERROR_FOLLOWED_SERVER: u32 = 1 << 28;
+/// Bit of "more is read from then on than is counted".
+pub(crate) const ERROR_UNCOUNTED_IN: u32 = 1 << 29;
+/// Bit of "more is written from then on than is counted".
+pub(crate) const ERROR_UNCOUNTED_OUT: u32 = 1 << 30;
 /// The kind of a record that only completes an earlier one.
 pub(crate) const EVENT_COMPLETED: u16 = 63;
 

@@ -28,8 +28,7 @@ impl Requests {
             Record::Completed(request, result) => {
                 let mut event = self.open.remove(&request)?;
                 event.ret = result.ret;
-                event.bytes_out =
-                    event.bytes_out.map(|_| result.ret.and_then(|ret| u64::try_from(ret).ok()).unwrap_or(0));
+                event.bytes_out = event.bytes_out.map(|_| result.bytes_out.unwrap_or(0));
                 if result.path_from == Some("kernel") {
                     (event.path, event.path_from) = (result.path, result.path_from);
                     (event.dev, event.inode, event.mode) = (result.dev, result.inode, result.mode);

@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+/// In `missing`: bytes are read in a way that is not counted, such as asynchronous requests and multishot ones.
+pub const UNCOUNTED_IN: &str = "bytes_in:uncounted";
+/// In `missing`: bytes are written so.
+pub const UNCOUNTED_OUT: &str = "bytes_out:uncounted";
+
 /// What an event is. The text form ([`Kind::as_str`]) is what the `kind` column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u16)]
@@ -47,7 +52,8 @@ pub enum Kind {
     /// A process let go of a file or socket that it had used, or one of its uses ended otherwise (the process executed
     /// another program, ended, or told the recorder of another call): `bytes_in` and `bytes_out` are what went through it
     /// between `boot_ns` and `last_ns`, in `count` calls. Of TCP: the connection ended, with the kernel's own counts; `flags` is 1
-    /// where it had been accepted.
+    /// where it had been accepted. With [`UNCOUNTED_IN`] or [`UNCOUNTED_OUT`] in `missing`, more may go through than is
+    /// counted, from `boot_ns` on until the process ends: such a row comes when that begins, too.
     Close = 20,
     /// A device, FIFO or socket was made by name.
     Mknod = 21,

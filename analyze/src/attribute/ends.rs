@@ -3,7 +3,7 @@
 use super::handoffs::{Channel, End, Ends};
 use crate::error::Result;
 use crate::forest::Forest;
-use argus_schemas::events::Kind;
+use argus_schemas::events::{Kind, UNCOUNTED_IN, UNCOUNTED_OUT};
 use argus_schemas::manifest::ProcessKey;
 use polars::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -41,6 +41,10 @@ pub struct Row {
     pub accepted: bool,
     pub bytes_out: u64,
     pub bytes_in: u64,
+    /// Whether more is read from then on than is counted.
+    pub uncounted_in: bool,
+    /// Whether more is written from then on than is counted.
+    pub uncounted_out: bool,
 }
 
 /// The kinds of event that tell of hand-offs.
@@ -64,7 +68,7 @@ pub fn read(events: &LazyFrame, forest: &Forest) -> Result<Ends> {
         .or(is(Kind::Bind))
         .or(is(Kind::Connect))
         .or(is(Kind::Pipe).and(of_type(SOCKETS)));
-    let several = col("missing").list().contains(lit("tid:several_threads"), false).fill_null(lit(false));
+    let noted = |what: &str| col("missing").list().contains(lit(what), false).fill_null(lit(false));
     let columns = ["event_id", "kind", "boot_ns", "last_ns", "pid", "start_ns", "tid", "ret", "path", "mode", "dev"];
     let more = [
         "inode",
@@ -79,7 +83,8 @@ pub fn read(events: &LazyFrame, forest: &Forest) -> Result<Ends> {
         "bytes_in",
     ];
     let mut selected: Vec<Expr> = columns.iter().chain(&more).map(|name| col(*name)).collect();
-    selected.push(several.alias("several"));
+    let notes = [("several", "tid:several_threads"), ("uncounted_in", UNCOUNTED_IN), ("uncounted_out", UNCOUNTED_OUT)];
+    selected.extend(notes.map(|(name, what)| noted(what).alias(name)));
     let found = events
         .clone()
         .filter(wanted)
@@ -96,8 +101,9 @@ pub fn read(events: &LazyFrame, forest: &Forest) -> Result<Ends> {
     let (out, into) = (u64s("bytes_out")?, u64s("bytes_in")?);
     let (pid, tid, target) = (i32s("pid")?, i32s("tid")?, i32s("target_pid")?);
     let (local, remote) = (u16s("local_port")?, u16s("remote_port")?);
-    let (ret, mode, several) =
-        (found.column("ret")?.i64()?, found.column("mode")?.u32()?, found.column("several")?.bool()?);
+    let (ret, mode) = (found.column("ret")?.i64()?, found.column("mode")?.u32()?);
+    let [several, uncounted_in, uncounted_out] = notes.map(|(name, _)| found.column(name));
+    let (several, uncounted_in, uncounted_out) = (several?.bool()?, uncounted_in?.bool()?, uncounted_out?.bool()?);
     let text = |column: &StringChunked, row| column.get(row).map(str::to_owned);
     let rows = (0..found.height()).map(|row| Row {
         event_id: id.get(row).unwrap_or_default(),
@@ -120,6 +126,8 @@ pub fn read(events: &LazyFrame, forest: &Forest) -> Result<Ends> {
         accepted: flags.get(row) == Some(1),
         bytes_out: out.get(row).unwrap_or_default(),
         bytes_in: into.get(row).unwrap_or_default(),
+        uncounted_in: uncounted_in.get(row).unwrap_or(false),
+        uncounted_out: uncounted_out.get(row).unwrap_or(false),
     });
     Ok(pair(rows, forest))
 }
@@ -156,21 +164,28 @@ pub fn pair(rows: impl IntoIterator<Item = Row>, forest: &Forest) -> Ends {
         }
     }
     for (process, row) in uses {
-        let end = |(channels, answer): (Vec<Channel>, bool)| End {
-            event_id: row.event_id,
-            process,
-            tid: row.tid,
-            first_ns: row.boot_ns,
-            last_ns: row.last_ns.unwrap_or(row.boot_ns).max(row.boot_ns),
-            channels,
-            answer,
-            object: row.path.clone(),
+        // What is not counted may go on until the process ends.
+        let ended = forest.get(process).and_then(|process| process.ended_ns).unwrap_or(u64::MAX);
+        let end = |(channels, answer): (Vec<Channel>, bool), uncounted: bool| {
+            let last_ns = if uncounted { ended } else { row.last_ns.unwrap_or(row.boot_ns) };
+            let end = End {
+                event_id: row.event_id,
+                process,
+                tid: row.tid,
+                first_ns: row.boot_ns,
+                last_ns: last_ns.max(row.boot_ns),
+                channels,
+                answer,
+                object: row.path.clone(),
+                counted: !uncounted,
+            };
+            (!end.channels.is_empty()).then_some(end)
         };
-        if row.bytes_in > 0 {
-            received.extend(Some(end(pairing.into_end(process, &row))).filter(|end| !end.channels.is_empty()));
+        if row.bytes_in > 0 || row.uncounted_in {
+            received.extend(end(pairing.into_end(process, &row), row.uncounted_in));
         }
-        if row.bytes_out > 0 {
-            sent.extend(Some(end((pairing.out_of(process, &row), false))).filter(|end| !end.channels.is_empty()));
+        if row.bytes_out > 0 || row.uncounted_out {
+            sent.extend(end((pairing.out_of(process, &row), false), row.uncounted_out));
         }
     }
     Ends::new(received, sent)

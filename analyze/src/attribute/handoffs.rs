@@ -73,9 +73,11 @@ pub struct End {
     pub answer: bool,
     /// The path of a FIFO or Unix socket.
     pub object: Option<String>,
+    /// Whether it is known that anything went through, and when; else it may have, at any time of these.
+    pub counted: bool,
 }
 
-/// All ends through which anything went.
+/// All ends through which anything went, or may have.
 #[derive(Debug, Default)]
 pub struct Ends {
     received: Vec<End>,

@@ -51,6 +51,10 @@ pub struct Raw {
     pub euid: Option<u64>,
     /// Of a closed file: whether anything was written.
     pub wrote: bool,
+    /// Of a closed file: whether more was read than is counted.
+    pub uncounted_in: bool,
+    /// Of a closed file: whether more was written than is counted.
+    pub uncounted_out: bool,
     /// What the argument was at the call's end, where the program changed it meanwhile.
     pub changed: Option<String>,
     /// Where a symbolic link may have led the kernel.
@@ -173,7 +177,7 @@ fn stated(raw: &Raw) -> Option<Fact> {
             on_path(Facet::Privilege, format!("user {}", who(raw.uid)), Some(detail))
         }
         Kind::Signal | Kind::Ptrace | Kind::VmRead | Kind::VmWrite => {
-            let object = raw.target_pid.map_or_else(|| UNREAD.to_owned(), |pid| format!("process {pid}"));
+            let object = raw.target_pid.map_or_else(|| UNREAD.to_owned(), |pid| target(pid.into()));
             let detail = match raw.kind? {
                 Kind::Signal => format!("signal {}", raw.signal.unwrap_or(0)),
                 Kind::Ptrace => "ptrace".to_owned(),
@@ -226,12 +230,17 @@ fn used(raw: &Raw) -> Option<Fact> {
         Some(_) => None,
         None => {
             let path = raw.path.clone().filter(|path| path.starts_with('/'))?;
-            let facet = if raw.wrote { Facet::Write } else { Facet::Read };
+            let facet = if raw.wrote || raw.uncounted_out { Facet::Write } else { Facet::Read };
+            let detail = match (raw.uncounted_in, raw.uncounted_out) {
+                (false, false) => None,
+                (true, true) => Some("in a way that is not known, which may only have read".to_owned()),
+                _ => Some("in a way whose bytes are not counted".to_owned()),
+            };
             Some(Fact {
                 facet,
                 object: path,
                 outcome: "ok".to_owned(),
-                detail: None,
+                detail,
                 from_kernel: true,
                 changed_to: None,
                 led_to: None,
@@ -250,6 +259,16 @@ fn answer(ret: i64) -> String {
         -4 => "NOTIMP".to_owned(),
         -5 => "REFUSED".to_owned(),
         other => format!("response code {}", -other),
+    }
+}
+
+/// Whom a number names, as kill(2) takes it.
+pub fn target(number: i64) -> String {
+    match number {
+        0 => "its own process group".to_owned(),
+        -1 => "every process".to_owned(),
+        group if group < 0 => format!("process group {}", group.unsigned_abs()),
+        pid => format!("process {pid}"),
     }
 }
 
@@ -518,6 +537,10 @@ mod tests {
     fn uses_of_what_was_open() {
         check(&Raw { wrote: true, ..on(Kind::Close) }, "write /w/a ok");
         check(&on(Kind::Close), "read /w/a ok");
+        let uncounted = |uncounted_in, uncounted_out| Raw { uncounted_in, uncounted_out, ..on(Kind::Close) };
+        check(&uncounted(true, false), "read /w/a ok [in a way whose bytes are not counted]");
+        check(&uncounted(false, true), "write /w/a ok [in a way whose bytes are not counted]");
+        check(&uncounted(true, true), "write /w/a ok [in a way that is not known, which may only have read]");
         check(&Raw { path: Some("pipe:[7]".to_owned()), ..on(Kind::Close) }, "-");
         check(&socket(Kind::Close, "inet", "tcp", "1.2.3.4", 443), "connect 1.2.3.4:443 ok [tcp]");
         check(&Raw { flags: 1, ..socket(Kind::Close, "inet", "tcp", "1.2.3.4", 40_000) }, "-");
@@ -545,6 +568,10 @@ mod tests {
         let signal = Raw { kind: Some(Kind::Signal), target_pid: Some(7), signal: Some(9), ..Raw::default() };
         check(&signal, "signal process 7 ok [signal 9]");
         check(&Raw { ret: -1, ..signal.clone() }, "signal process 7 EPERM [signal 9]");
+        for (number, whom) in [(-7, "process group 7"), (-1, "every process"), (0, "its own process group")] {
+            let refused = Raw { ret: -1, target_pid: Some(number), ..signal.clone() };
+            check(&refused, &format!("signal {whom} EPERM [signal 9]"));
+        }
         check(&Raw { kind: Some(Kind::VmWrite), ..signal }, "signal process 7 ok [memory written]");
     }
 

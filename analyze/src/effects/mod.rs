@@ -11,7 +11,7 @@ pub mod map;
 
 use crate::error::Result;
 use crate::names;
-use argus_schemas::events::Kind;
+use argus_schemas::events::{Kind, UNCOUNTED_IN, UNCOUNTED_OUT};
 use argus_schemas::report::{Effect, Expectation, UNREAD, UNSEEN, VerdictCount};
 use argus_schemas::verdicts::{Basis, Verdict};
 use map::{FLAG_MASK, Fact, Raw};
@@ -113,6 +113,11 @@ fn changed() -> Expr {
         .otherwise(lit(NULL))
 }
 
+/// Of a closed file: whether more went through than is counted.
+fn uncounted(way: &str) -> Expr {
+    is_kind(&[Kind::Close]).and(col("missing").list().contains(lit(way), false).fill_null(lit(false)))
+}
+
 /// The verdicts with their lists as text: a text can be a grouping key everywhere.
 fn flat_verdicts(verdicts: &DataFrame) -> LazyFrame {
     verdicts.clone().lazy().select([
@@ -162,6 +167,8 @@ pub fn collect(events: &LazyFrame, verdicts: &DataFrame, origin_boot_ns: u64) ->
         "uid",
         "euid",
         "wrote",
+        "uncounted_in",
+        "uncounted_out",
         "changed",
         followed::COLUMN,
     ];
@@ -190,6 +197,8 @@ pub fn collect(events: &LazyFrame, verdicts: &DataFrame, origin_boot_ns: u64) ->
             only(&[Kind::Setid], "euid"),
             // How much went through makes no other fact, but which way it went does.
             when(is_kind(&[Kind::Close])).then(col("bytes_out").gt(lit(0u64))).otherwise(lit(NULL)).alias("wrote"),
+            uncounted(UNCOUNTED_IN).alias("uncounted_in"),
+            uncounted(UNCOUNTED_OUT).alias("uncounted_out"),
             changed().alias("changed"),
             col(followed::COLUMN),
             col("bytes_out"),
@@ -250,7 +259,8 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
     let signed = |name: &str| -> Result<Int32Chunked> { Ok(grouped.column(name)?.i32()?.clone()) };
     let (target_pid, signal) = (signed("target_pid")?, signed("signal")?);
     let (changed, led_to) = (texts("changed")?, texts(followed::COLUMN)?);
-    let wrote = grouped.column("wrote")?.bool()?.clone();
+    let bools = |name: &str| -> Result<BooleanChunked> { Ok(grouped.column(name)?.bool()?.clone()) };
+    let (wrote, uncounted_in, uncounted_out) = (bools("wrote")?, bools("uncounted_in")?, bools("uncounted_out")?);
     let ret = grouped.column("ret")?.cast(&DataType::Int64)?.i64()?.clone();
     let late = grouped.column("late")?.bool()?.clone();
     let event_ids = grouped.column("event_ids")?.list()?.clone();
@@ -284,6 +294,8 @@ fn merge(grouped: &DataFrame, origin_boot_ns: u64) -> Result<Vec<EffectRow>> {
             uid: uid.get(row),
             euid: euid.get(row),
             wrote: wrote.get(row).unwrap_or(false),
+            uncounted_in: uncounted_in.get(row).unwrap_or(false),
+            uncounted_out: uncounted_out.get(row).unwrap_or(false),
             changed: text(&changed, row),
             led_to: text(&led_to, row),
         };

@@ -1,6 +1,7 @@
 //! The event itself, in words.
 
 use crate::effects::errno::outcome;
+use crate::effects::map;
 use crate::error::Result;
 use argus_schemas::manifest::ProcessKey;
 use argus_schemas::report::BY_MEMORY;
@@ -131,7 +132,10 @@ pub fn read(events: &LazyFrame, only: Option<u64>, origin_boot_ns: u64) -> Resul
                 let thread = child_tid.get(row).filter(|_| Some(child) == pid.get(row));
                 thread.map_or(format!("process {child}"), |tid| format!("thread {tid}"))
             }),
-            target.get(row).map(|target| format!("process {target}")),
+            target.get(row).map(|target| match kind.get(row) {
+                Some("signal") => map::target(target),
+                _ => format!("process {target}"),
+            }),
             signal.get(row).filter(|signal| *signal != 0).map(|signal| format!("signal {signal}")),
             exit_code.get(row).map(|code| format!("code {code}")),
             by_memory(row),

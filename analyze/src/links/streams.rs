@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 pub(super) fn links(attribution: &Attribution) -> Vec<Link> {
     let mut seen = BTreeSet::new();
     let mut links = Vec::new();
-    for (sent, received) in attribution.ends.pairs() {
+    // Only what is certain is linked.
+    for (sent, received) in attribution.ends.pairs().filter(|(sent, received)| sent.counted && received.counted) {
         let Some((way, object)) = told(sent, received) else { continue };
         let Some(to) = taker(received, attribution) else { continue };
         for span in senders(sent, attribution).into_iter().filter(|span| Some(*span) != to) {

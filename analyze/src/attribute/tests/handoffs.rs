@@ -144,6 +144,20 @@ fn a_program_that_only_one_call_names_is_carried_out_for_that_one() {
 }
 
 #[test]
+fn what_is_not_counted_may_go_through_until_the_process_ends() {
+    let pipe = |row: ends::Row| ends::Row { dev: Some(1), inode: Some(7), mode: Some(0o010_600), ..row };
+    let (reads, writes) = (ends::Row { bytes_in: 5, ..ends::Row::default() }, (3_100, 3_100));
+    let uncounted = ends::Row { uncounted_in: true, ..ends::Row::default() };
+    let sends = ends::Row { bytes_out: 5, ..ends::Row::default() };
+    let read_so = one_after_the_other().uses(AGENT, writes, pipe(sends)).uses(110, (1_200, 1_200), pipe(uncounted));
+    check(read_so, &[((110, 110, 2_500), "T1 lineage"), ((110, 110, 3_300), "T1|T2")], &[]);
+    let uncounted = ends::Row { uncounted_out: true, ..ends::Row::default() };
+    let written_so =
+        one_after_the_other().uses(AGENT, (3_050, 3_050), pipe(uncounted)).uses(110, (1_200, 3_900), pipe(reads));
+    check(written_so, &[((110, 110, 2_500), "T1 lineage"), ((110, 110, 3_300), "T1|T2")], &[]);
+}
+
+#[test]
 fn what_the_agent_feeds_outside_any_call_is_nobodys() {
     let late = one_after_the_other().pipe(7, (AGENT, (2_500, 2_500)), (110, (1_200, 2_500)));
     check(late, &[((110, 110, 2_400), "?"), ((110, 110, 1_500), "T1 lineage")], &[]);
