@@ -5,6 +5,7 @@ import functools
 from typing import Any
 
 from ._current import current, mark, thread, working
+from ._queues import started_for
 from ._wire import wire
 
 #: What no greenlet has until it first runs.
@@ -60,7 +61,7 @@ def _wrap_starting(group: Any) -> None:
 
     @functools.wraps(start)
     def started(self: Any, greenlet: Any, *args: Any, **kwargs: Any) -> Any:
-        _hand_on(greenlet)
+        _hand_on(greenlet, getattr(greenlet, "_run", None), getattr(greenlet, "args", ()))
         return start(self, greenlet, *args, **kwargs)
 
     group.start = started
@@ -72,16 +73,18 @@ def _wrap_spawning(module: Any, name: str) -> None:
     @functools.wraps(spawn)
     def spawned(*args: Any, **kwargs: Any) -> Any:
         greenlet = spawn(*args, **kwargs)
-        _hand_on(greenlet)
+        _hand_on(greenlet, *args, *kwargs.values())
         return greenlet
 
     setattr(module, name, spawned)
 
 
-def _hand_on(greenlet: Any) -> None:
+def _hand_on(greenlet: Any, *held: Any) -> None:
     span = working()
     try:
         if wire.listening and greenlet.gr_context is None:
+            if span is not None:
+                span = started_for(span, *held)
             context = contextvars.Context()
             context.run(current.set, span)
             greenlet.gr_context = context

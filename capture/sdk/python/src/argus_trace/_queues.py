@@ -9,7 +9,9 @@ Who is within a call that it entered itself works for that call, whatever it tak
 import functools
 import sys
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+from itertools import islice
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, Tuple
 
 from ._current import current, mark, place, thread, working
 from ._wire import wire
@@ -135,6 +137,36 @@ def _serve(base: "Optional[Span]", serves: "Optional[Span]") -> None:
     _serving.set((base, serves))
     current.set(serves)
     mark(serves)
+
+
+#: The modules of queues that are written in C, and so cannot be followed.
+_UNSEEN = ("_queue", "gevent._gevent_cqueue", "gevent.queue")
+
+
+def started_for(span: "Span", *held: Any) -> "Span":
+    """Whom a thread works for that is started within a span, and holds these: nobody knows, if it has a queue that cannot be
+    followed in its arguments, or in what its function refers to."""
+    from ._spans import UNSURE
+
+    try:
+        return UNSURE if any(type(one).__module__ in _UNSEEN for thing in held for one in _within(thing)) else span
+    except (AttributeError, TypeError, ValueError):
+        # It refers to what is not there yet.
+        return span
+
+
+def _within(thing: Any) -> Iterator[Any]:
+    yield thing
+    # The arguments of a function are few; what else is of such a kind may be large.
+    if isinstance(thing, tuple):
+        yield from thing[:100]
+    elif isinstance(thing, dict):
+        yield from islice(thing.values(), 100)
+    function = getattr(thing, "__func__", thing)
+    if isinstance(function, FunctionType):
+        yield from getattr(getattr(thing, "__self__", None), "__dict__", {}).values()
+        yield from (cell.cell_contents for cell in function.__closure__ or ())
+        yield from (function.__globals__.get(name) for name in function.__code__.co_names)
 
 
 #: Whose waiting for a condition is no waiting for work, or is seen by other means.
