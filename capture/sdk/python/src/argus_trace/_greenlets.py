@@ -4,7 +4,7 @@ import contextvars
 import functools
 from typing import Any
 
-from ._current import current, mark, thread, working
+from ._current import UNSURE, current, mark, thread, working
 from ._queues import started_for
 from ._wire import wire
 
@@ -35,8 +35,6 @@ def follow_greenlets(greenlet: Any) -> None:
 def _start(origin: Any, target: Any) -> Any:
     """What a greenlet works for that nobody told: if it was not started outside any span, it may be a loop that serves
     all."""
-    from ._spans import UNSURE
-
     if hasattr(target, "spawning_greenlet"):
         # One of gevent's, which its hub starts, whoever made it.
         return UNSURE
