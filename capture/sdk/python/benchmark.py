@@ -5,6 +5,7 @@ Usage: PYTHONPATH=src python3 benchmark.py
 
 import asyncio
 import os
+import queue
 import socket
 import statistics
 import subprocess
@@ -26,6 +27,17 @@ def measure():
     def spans():
         for number in range(SPANS):
             call(number)
+
+    items = queue.Queue()
+
+    def handing():
+        for _ in range(SWITCHES):
+            items.put(items)
+            items.get()
+
+    def handing_in_a_span():
+        with argus.tool("t"):
+            handing()
 
     async def switches():
         async def task():
@@ -51,6 +63,8 @@ def measure():
         ("a task switch, no span open", SWITCHES, lambda: asyncio.run(switches())),
         ("a task switch within one span", SWITCHES, lambda: asyncio.run(switches_in_one_span())),
         ("a task switch between spans", SWITCHES, lambda: asyncio.run(switches_in_spans())),
+        ("into a queue and out of it", SWITCHES, handing),
+        ("the same within a span", SWITCHES, handing_in_a_span),
     ):
         times = []
         for _ in range(RUNS):

@@ -400,11 +400,12 @@ class Greenlets(unittest.TestCase):
                     self,
                     f"""
                     {patch}
-                    import gevent, gevent.pool
+                    import gevent, gevent.pool, gevent.queue
                     from argus_trace import _current
                     def name():
                         assert _current.thread.said.span is _current.working()
                         return _current.working() and _current.working().name
+                    def serve(queue): return name()
                     def call(own):
                         with argus.tool(own):
                             for _ in range(3):
@@ -414,6 +415,7 @@ class Greenlets(unittest.TestCase):
                             later = gevent.spawn_later(0.001, name)
                             member = gevent.pool.Pool(1).spawn(name)
                             assert gevent.get_hub().threadpool.apply(name) == own
+                            assert gevent.spawn(serve, gevent.queue.Queue()).get() == ""
                         assert [one.get() for one in (child, later, member)] == [own] * 3
                         assert name() == "agent", name()
                     with argus.agent("agent"):

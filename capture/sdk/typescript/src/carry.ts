@@ -16,7 +16,7 @@ type Environment = NodeJS.ProcessEnv;
 function carried(given: Environment | undefined): Environment | undefined {
   const span = current();
   const environment = given ?? process.env;
-  if (!span || !wire.listening) return given;
+  if (!span?.id || !wire.listening) return given;
   if (environment.TRACEPARENT !== undefined && environment.TRACEPARENT !== inherited) return given;
   return { ...environment, TRACEPARENT: traceparent(span) };
 }
@@ -26,7 +26,7 @@ function wrapSpawn(prototype: any): void {
   const spawn = prototype.spawn;
   prototype.spawn = function (options: any): unknown {
     const span = current();
-    if (span && wire.listening && Array.isArray(options?.envPairs)) {
+    if (span?.id && wire.listening && Array.isArray(options?.envPairs)) {
       const name = "TRACEPARENT=";
       const others = options.envPairs.filter((pair: string) => pair !== name + inherited);
       if (!others.some((pair: string) => pair.startsWith(name))) {
@@ -41,7 +41,7 @@ function wrapSpawn(prototype: any): void {
 function wrapSync(module: any, name: string): void {
   const start = module[name];
   module[name] = function (file: unknown, ...rest: unknown[]): unknown {
-    if (!current() || !wire.listening) return start(file, ...rest);
+    if (!current()?.id || !wire.listening) return start(file, ...rest);
     const last = rest.at(-1);
     const given = typeof last === "object" && last !== null && !Array.isArray(last);
     const options = given ? (last as { env?: Environment }) : {};

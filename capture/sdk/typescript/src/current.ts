@@ -6,7 +6,7 @@
  */
 
 import { AsyncLocalStorage, AsyncResource, createHook } from "node:async_hooks";
-import { isMainThread } from "node:worker_threads";
+import { isMainThread, parentPort } from "node:worker_threads";
 import { now } from "./clock.js";
 import { wire } from "./wire.js";
 
@@ -24,8 +24,12 @@ export const root: Current | undefined = (() => {
   return found ? { trace: found[1], id: found[2] } : undefined;
 })();
 
-/** What this thread works for outside of its own spans: a worker thread, for the span that started it. */
-const own = isMainThread ? undefined : root;
+/** What a thread works for of which nobody knows for whom it does. */
+export const unsure: Current = { id: "", trace: "" };
+/** The span that started this worker thread. */
+const starter = isMainThread ? undefined : root;
+/** What this thread works for outside of its own spans: a worker thread, for who started it, until it listens to others. */
+let own = starter;
 
 /** What was said last, and before that if the last is still held. */
 let said: Current | undefined;
@@ -41,10 +45,13 @@ export function current(): Current | undefined {
 
 /** Says which span this thread works for from now on, unless that was said last. */
 function mark(span: Current | undefined, more = false): void {
+  // What it goes back to may be what it worked for before it listened.
+  if (span !== undefined && span === starter) span = own;
   if (span === said || !wire.listening) return;
   before = said;
   said = span;
-  held = wire.emit({ type: "mark", pid: process.pid, tid: wire.tid, span: span?.id ?? null }, now(), more);
+  const how = span === unsure ? { how: "unsure" } : span !== undefined && span === starter ? { how: "inherited" } : {};
+  held = wire.emit({ type: "mark", pid: process.pid, tid: wire.tid, span: span?.id || null, ...how }, now(), more);
 }
 
 /** Before a callback: back to the same span with nothing between but the loop's own work is no switch to speak of. */
@@ -130,4 +137,34 @@ export function workingFor<T>(span: Current, body: () => T): T {
   });
 }
 
-if (own) mark(own);
+/** Who listens for messages may be sent them for any call. */
+function listens(): void {
+  if (own !== starter) return;
+  own = unsure;
+  // This thread's own copy of the environment, in which its starter is named.
+  if (process.env.TRACEPARENT?.includes(`-${starter?.id}-`)) delete process.env.TRACEPARENT;
+  if (said === starter) mark(own);
+}
+
+if (own && wire.listening && parentPort) {
+  const port: any = parentPort;
+  mark(own);
+  for (const name of ["on", "once", "addListener", "addEventListener"]) {
+    const add = port[name];
+    port[name] = function (event: unknown, ...rest: unknown[]): unknown {
+      if (event === "message") listens();
+      return Reflect.apply(add, this, [event, ...rest]);
+    };
+  }
+  const handler = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(port), "onmessage");
+  if (handler?.set) {
+    const set = handler.set;
+    Object.defineProperty(port, "onmessage", {
+      ...handler,
+      set(value: unknown) {
+        listens();
+        set.call(port, value);
+      },
+    });
+  }
+}

@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { now } from "./clock.js";
-import { closed, current, opened, root, type Current } from "./current.js";
+import { closed, current, opened, root, unsure, type Current } from "./current.js";
 import { kept, textOf } from "./values.js";
 import { wire } from "./wire.js";
 
@@ -50,7 +50,8 @@ export class Span implements Current {
   start(): boolean {
     try {
       if (!wire.reachable()) return false;
-      const above = current() ?? root;
+      const inside = current();
+      const above = inside === unsure ? undefined : (inside ?? root);
       const id = randomBytes(8).toString("hex");
       this.trace = above?.trace ?? randomBytes(16).toString("hex");
       const { args, declares, callId } = this.told;

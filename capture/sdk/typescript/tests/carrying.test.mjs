@@ -155,3 +155,33 @@ test("a worker thread works for the span that started it", async () => {
   assert.notEqual(B[0].tid, A[0].tid);
   assert.deepEqual(marked(lines).get(`${B[0].pid}/${B[0].tid}`), ["A", "B", "A"]);
 });
+
+test("nobody knows for whom a worker thread works that listens for messages", async () => {
+  const argus = JSON.stringify(new URL("../dist/index.js", import.meta.url).pathname);
+  for (const listen of ["parentPort.on('message', serve)", "parentPort.onmessage = ({ data }) => serve(data)"]) {
+    const lines = await linesOf(`
+      const { Worker } = require("worker_threads");
+      const work = \`const argus = require(${argus}); const { parentPort } = require("worker_threads");
+        function serve(name) {
+          const { status } = require("child_process").spawnSync("sh", ["-c", "[ -z $TRACEPARENT ]"]);
+          argus.span(name, {}, () => {});
+          parentPort.postMessage(status);
+        }
+        ${listen};\`;
+      (async () => {
+        const worker = await argus.span("A", {}, () => new Worker(work, { eval: true }));
+        const ask = (name) => new Promise((done) => { worker.once("message", done); worker.postMessage(name); });
+        const status = await argus.span("B", {}, () => ask("inner"));
+        await worker.terminate();
+        if (status !== 0) throw new Error("it was handed a span");
+      })();
+    `);
+    const { A, inner } = spans(lines);
+    assert.equal(inner[0].parent, null);
+    const marks = ofType(lines, "mark").filter((line) => line.tid === inner[0].tid);
+    assert.deepEqual(
+      marks.map(({ span, how }) => [span, how]),
+      [[A[0].span, "inherited"], [null, "unsure"], [inner[0].span, undefined], [null, "unsure"]],
+    );
+  }
+});

@@ -7,7 +7,7 @@ the span that a thread works for changes, a mark says so.
 import contextvars
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Tuple, cast
 
 from ._wire import Held, now, original, wire
 
@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 
 #: Which thread works, and which asyncio task or greenlet of it (0: none), by their identities.
 Place = Tuple[int, int]
+
+
+class _Unsure:
+    id = trace = traceparent = name = ""
+    above = place = None
+    astray = ended = own = False
+
+
+#: In the place of a span: nobody knows which.
+UNSURE: "Span" = cast("Span", _Unsure())
 
 #: The innermost span of this context, or None. One that is left where it was not entered stays, which `working` knows.
 current: "contextvars.ContextVar[Optional[Span]]" = contextvars.ContextVar("argus_span", default=None)

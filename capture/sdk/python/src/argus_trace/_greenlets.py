@@ -4,7 +4,8 @@ import contextvars
 import functools
 from typing import Any
 
-from ._current import current, mark, thread, working
+from ._current import UNSURE, current, mark, thread, working
+from ._queues import started_for
 from ._wire import wire
 
 #: What no greenlet has until it first runs.
@@ -34,8 +35,6 @@ def follow_greenlets(greenlet: Any) -> None:
 def _start(origin: Any, target: Any) -> Any:
     """What a greenlet works for that nobody told: if it was not started outside any span, it may be a loop that serves
     all."""
-    from ._spans import UNSURE
-
     if hasattr(target, "spawning_greenlet"):
         # One of gevent's, which its hub starts, whoever made it.
         return UNSURE
@@ -60,7 +59,7 @@ def _wrap_starting(group: Any) -> None:
 
     @functools.wraps(start)
     def started(self: Any, greenlet: Any, *args: Any, **kwargs: Any) -> Any:
-        _hand_on(greenlet)
+        _hand_on(greenlet, getattr(greenlet, "_run", None), getattr(greenlet, "args", ()))
         return start(self, greenlet, *args, **kwargs)
 
     group.start = started
@@ -72,16 +71,18 @@ def _wrap_spawning(module: Any, name: str) -> None:
     @functools.wraps(spawn)
     def spawned(*args: Any, **kwargs: Any) -> Any:
         greenlet = spawn(*args, **kwargs)
-        _hand_on(greenlet)
+        _hand_on(greenlet, *args, *kwargs.values())
         return greenlet
 
     setattr(module, name, spawned)
 
 
-def _hand_on(greenlet: Any) -> None:
+def _hand_on(greenlet: Any, *held: Any) -> None:
     span = working()
     try:
         if wire.listening and greenlet.gr_context is None:
+            if span is not None:
+                span = started_for(span, *held)
             context = contextvars.Context()
             context.run(current.set, span)
             greenlet.gr_context = context

@@ -9,9 +9,11 @@ Who is within a call that it entered itself works for that call, whatever it tak
 import functools
 import sys
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+from itertools import islice
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, Tuple
 
-from ._current import current, mark, place, thread, working
+from ._current import UNSURE, current, mark, place, thread, working
 from ._wire import wire
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ class _Log:
         self.putters: "Dict[int, Optional[Span]]" = {}
 
 
+#: Where a queue has its own.
+_LOG = "_argus_log"
 #: The queue that was taken from last in this context.
 _last: "ContextVar[Optional[_Log]]" = ContextVar("argus_queue", default=None)
 #: What this context worked for before it took anything, and what it has worked for since.
@@ -49,12 +53,14 @@ def _wrap(queue: Any, putting: str, getting: str) -> None:
 
     @functools.wraps(put)
     def handed_in(self: Any, item: Any, *args: Any, **kwargs: Any) -> Any:
-        log = _put(self, item) if wire.listening else None
+        # Most queues never see a span.
+        if not wire.listening or (current.get() is None and _LOG not in self.__dict__):
+            return put(self, item, *args, **kwargs)
+        log = _put(self, item)
         try:
             return put(self, item, *args, **kwargs)
         except BaseException:
-            if log is not None:
-                log.putters.pop(id(item), None)
+            log.putters.pop(id(item), None)
             raise
 
     @functools.wraps(get)
@@ -64,7 +70,7 @@ def _wrap(queue: Any, putting: str, getting: str) -> None:
         except BaseException:
             _taken_nothing()
             raise
-        if wire.listening:
+        if wire.listening and (current.get() is not None or _LOG in self.__dict__):
             _taken(self, item)
         return item
 
@@ -73,20 +79,13 @@ def _wrap(queue: Any, putting: str, getting: str) -> None:
 
 
 def _log_of(queue: Any) -> _Log:
-    return queue.__dict__.setdefault("_argus_log", _Log())  # type: ignore[no-any-return]
+    log = queue.__dict__.get(_LOG)
+    return queue.__dict__.setdefault(_LOG, _Log()) if log is None else log  # type: ignore[no-any-return]
 
 
-def _put(queue: Any, item: Any) -> Optional[_Log]:
-    from ._spans import UNSURE
-
-    span = working()
-    log: Optional[_Log] = queue.__dict__.get("_argus_log")
-    if log is None:
-        # Most queues never see a span.
-        if span is None:
-            return None
-        log = _log_of(queue)
-    elif _last.get() is log:
+def _put(queue: Any, item: Any) -> _Log:
+    log, span = _log_of(queue), working()
+    if _last.get() is log:
         log.gives_back = True
     # The same thing twice cannot be told apart.
     log.putters[id(item)] = span if log.putters.get(id(item), span) is span else UNSURE
@@ -94,14 +93,7 @@ def _put(queue: Any, item: Any) -> Optional[_Log]:
 
 
 def _taken(queue: Any, item: Any) -> None:
-    from ._spans import UNSURE
-
-    log: Optional[_Log] = queue.__dict__.get("_argus_log")
-    span = current.get()
-    if log is None:
-        if span is None:
-            return
-        log = _log_of(queue)
+    log, span = _log_of(queue), current.get()
     again = _last.get() is log
     if not again:
         _last.set(log)
@@ -124,8 +116,6 @@ def _taken(queue: Any, item: Any) -> None:
 
 def _taken_nothing() -> None:
     """Who served others goes on without anything of theirs."""
-    from ._spans import UNSURE
-
     serving, span = _serving.get(), current.get()
     if span is not None and serving is not None and serving[1] is span and serving[0] is not span:
         _serve(serving[0], UNSURE)
@@ -135,6 +125,34 @@ def _serve(base: "Optional[Span]", serves: "Optional[Span]") -> None:
     _serving.set((base, serves))
     current.set(serves)
     mark(serves)
+
+
+#: The modules of queues that are written in C, and so cannot be followed.
+_UNSEEN = ("_queue", "gevent._gevent_cqueue", "gevent.queue")
+
+
+def started_for(span: "Span", *held: Any) -> "Span":
+    """Whom a thread works for that is started within a span, and holds these: nobody knows, if it has a queue that cannot be
+    followed in its arguments, or in what its function refers to."""
+    try:
+        return UNSURE if any(type(one).__module__ in _UNSEEN for thing in held for one in _within(thing)) else span
+    except (AttributeError, TypeError, ValueError):
+        # It refers to what is not there yet.
+        return span
+
+
+def _within(thing: Any) -> Iterator[Any]:
+    yield thing
+    # The arguments of a function are few; what else is of such a kind may be large.
+    if isinstance(thing, tuple):
+        yield from thing[:100]
+    elif isinstance(thing, dict):
+        yield from islice(thing.values(), 100)
+    function = getattr(thing, "__func__", thing)
+    if isinstance(function, FunctionType):
+        yield from getattr(getattr(thing, "__self__", None), "__dict__", {}).values()
+        yield from (cell.cell_contents for cell in function.__closure__ or ())
+        yield from (function.__globals__.get(name) for name in function.__code__.co_names)
 
 
 #: Whose waiting for a condition is no waiting for work, or is seen by other means.
@@ -166,8 +184,6 @@ def _inherits() -> bool:
 
 
 def _lose() -> None:
-    from ._spans import UNSURE
-
     current.set(UNSURE)
     mark(UNSURE)
 

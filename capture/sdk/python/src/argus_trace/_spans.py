@@ -171,10 +171,6 @@ class Span:
             mark_thread(said, in_force(self.above, self.place), more=True)
 
 
-#: What a worker works for that nobody knows.
-UNSURE = Span("step", "")
-
-
 def adopted(trace: str, identity: str) -> Span:
     """A span that another process opened, and will end, to work for here."""
     span = Span("step", "")

@@ -1,10 +1,10 @@
 """Threads and pools of threads work for the span that started them, or filled them."""
 
 import functools
-import sys
 from typing import TYPE_CHECKING, Any, Callable
 
 from ._current import current, thread, working, working_for
+from ._queues import started_for
 from ._wire import wire
 
 if TYPE_CHECKING:
@@ -23,13 +23,12 @@ def wrap_threads(threading: Any) -> None:
 
     @functools.wraps(start)
     def started(self: Any) -> None:
-        from ._spans import UNSURE
-
         span = working()
         if span is None or not wire.listening:
             return start(self)  # type: ignore[no-any-return]
         run = self.run
-        base = UNSURE if _holds_queue(self) else span
+        # The arguments of a plain thread are among its members, and so is its function.
+        base = started_for(span, run, *vars(self).values())
 
         def running() -> None:
             # Taken off again, as it refers to the thread that it is part of.
@@ -41,25 +40,6 @@ def wrap_threads(threading: Any) -> None:
         return start(self)  # type: ignore[no-any-return]
 
     threading.Thread.start = started
-
-
-def _holds_queue(started: Any) -> bool:
-    """Whether a thread has a queue of the one kind that cannot be followed, as it is written in C: in its arguments, or in
-    what its function refers to."""
-    kind = getattr(sys.modules.get("_queue"), "SimpleQueue", None)
-    if kind is None:
-        return False
-    try:
-        target = getattr(started, "_target", None) or started.run
-        function = getattr(target, "__func__", target)
-        held = [*getattr(started, "_args", ()), *getattr(started, "_kwargs", {}).values(), *vars(started).values()]
-        held += getattr(getattr(target, "__self__", None), "__dict__", {}).values()
-        held += [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
-        held += [function.__globals__.get(name) for name in function.__code__.co_names]
-        return any(isinstance(one, kind) for one in held)
-    except (AttributeError, TypeError, ValueError):
-        # It runs what is not of Python, or refers to what is not there yet.
-        return False
 
 
 def _wrap_handing(owner: Any, name: str) -> None:
