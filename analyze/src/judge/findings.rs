@@ -468,7 +468,8 @@ mod tests {
 
     #[test]
     fn what_is_alike_is_one_finding_with_all_of_its_objects() {
-        let low = ["/tmp/a", "/tmp/b"].map(|path| row("a", Facet::Write, path));
+        let mut low = ["/tmp/a", "/tmp/b"].map(|path| row("a", Facet::Write, path));
+        low[1].effect.from_kernel = false;
         let grave = ["/w/.git/hooks/pre-push", "/w/.git/hooks/pre-commit"].map(|path| row("a", Facet::Write, path));
         let others = ["/w/x", "/w/y"].map(|path| row("a", Facet::Write, path));
         let report = check(
@@ -482,6 +483,8 @@ mod tests {
             ],
         );
         let lists = |finding: usize, path: &str| report.findings[finding].details.join("\n").contains(path);
+        let named = "Named by the program's own memory, which it can change: /tmp/b.";
+        assert_eq!(report.findings[3].details.last().map(String::as_str), Some(named));
         assert!(lists(0, "/w/.git/hooks/pre-push") && lists(0, "/w/.git/hooks/pre-commit"));
         assert!(lists(3, "/tmp/a") && lists(3, "/tmp/b"));
     }

@@ -59,11 +59,11 @@ pub(super) fn acts(effects: &[&Effect]) -> String {
     };
     let (done, tried) = (objects(true), objects(false));
     let failed = tried.difference(&done).count();
-    if let (1, 0, Some(one)) = (done.len(), failed, effects.iter().find(|effect| effect.outcome == "ok")) {
-        return act(one);
-    }
+    let one = effects.iter().find(|effect| effect.outcome == "ok").unwrap_or(first);
     let noun = noun(first.facet);
     match (done.len(), failed) {
+        (1, 0) | (0, 1) => act(one),
+        (1, failed) => format!("{}, and tried {failed} more in vain", act(one)),
         (0, failed) => format!("tried in vain: {}", phrase(failed, noun)),
         (done, 0) => phrase(done, noun),
         (done, failed) => format!("{}, and tried {failed} more in vain", phrase(done, noun)),
@@ -161,6 +161,8 @@ mod tests {
             &[("/a", "ok"), ("/b", "ok"), ("/c", "EACCES")],
             "opened 2 paths for writing, and tried 1 more in vain",
         );
+        check(Facet::Write, &[("/a", "ok"), ("/b", "EACCES")], "opened for writing /a, and tried 1 more in vain");
+        check(Facet::Write, &[("/a", "EACCES"), ("/a", "EROFS")], "tried, and got EACCES: opened for writing /a");
         check(Facet::Connect, &[("1.2.3.4:1", "EPERM"), ("1.2.3.4:2", "EPERM")], "tried in vain: connected to 2 peers");
         check(Facet::Connect, &[("1.2.3.4:1", "EPERM"), ("1.2.3.4:1", "ok")], "connected to 1.2.3.4:1");
     }

@@ -1,8 +1,8 @@
 //! Objects that the program's own memory names, and those whose names it changed while the kernel was to act on them.
 
-use super::fold;
+use super::fold::{self, LISTED};
 use super::{Judged, act};
-use argus_schemas::report::{Effect, Finding, Severity, UNREAD, UNSEEN, Unowned};
+use argus_schemas::report::{BY_MEMORY, Effect, Finding, Severity, UNREAD, UNSEEN, Unowned};
 
 /// The effect as it would be by the name that the program put in the place of the first, or by the one that a symbolic
 /// link leads to.
@@ -13,8 +13,22 @@ pub(super) fn other_name(effect: &Effect) -> Option<Effect> {
 
 /// What is to be said where the program's memory is all that names an object.
 pub(super) fn from_memory(effects: &[&Effect]) -> Option<String> {
-    let some = effects.iter().any(|effect| !effect.from_kernel);
-    some.then(|| "The object was named by the program's own memory, which it can change.".to_owned())
+    let mut objects: Vec<&str> =
+        effects.iter().filter(|effect| !effect.from_kernel).map(|effect| effect.object.as_str()).collect();
+    let all = objects.len() == effects.len();
+    objects.sort_unstable();
+    objects.dedup();
+    Some(match (objects.len(), all) {
+        (0, _) => return None,
+        (1, true) => format!("The object was {BY_MEMORY}."),
+        (_, true) => format!("The objects were {BY_MEMORY}."),
+        (count, false) => {
+            let left = count.saturating_sub(LISTED);
+            let left = if left > 0 { format!(" and {left} more") } else { String::new() };
+            objects.truncate(LISTED);
+            fold::sentence(&format!("{BY_MEMORY}: {}{left}", objects.join(", ")))
+        }
+    })
 }
 
 /// Whether the program was seen to change the name while the kernel was to act on it.
