@@ -499,6 +499,7 @@ fn abandon(span: &mut Span, boot_ns: u64, received: &Received) {
     between_hooks(span, Interval::around(boot_ns, 0), None);
     span.status = Some(ABANDONED.to_owned());
     span.end_author_pid = received.author_pid;
+    span.end_received_boot_ns = Some(received.boot_ns);
 }
 
 /// Whether an id that was used before may begin another span. Some agents number their calls anew in every answer; then

@@ -17,12 +17,12 @@ def hook(event, **more):
             assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b""), ran
 
 
-def before(call, name, command):
-    hook("PreToolUse", tool_name=name, tool_use_id=call, tool_input={"command": command})
+def before(call, name, command, **more):
+    hook("PreToolUse", tool_name=name, tool_use_id=call, tool_input={"command": command}, **more)
 
 
-def after(call, name, took_ms):
-    hook("PostToolUse", tool_name=name, tool_use_id=call, tool_response={"stdout": ""}, duration_ms=took_ms)
+def after(call, name, took_ms, output="", **more):
+    hook("PostToolUse", tool_name=name, tool_use_id=call, tool_response={"stdout": output}, duration_ms=took_ms, **more)
 
 
 def shell(command):
@@ -45,7 +45,8 @@ command = f"echo >{truth}/Alone/child; (setsid sh -c 'read line <{truth}/gate; e
 before("toolu_1", "Alone", command)
 end(shell(command))
 touch("Alone/own")
-after("toolu_1", "Alone", 1)
+# Half of a character, as JavaScript cuts texts.
+after("toolu_1", "Alone", 1, "cut \ud83d")
 touch("none/between")
 
 # Two at once: without more than hooks, nobody can tell which of them did what while both were open.
@@ -61,15 +62,35 @@ hook("PostToolUseFailure", tool_name="Second", tool_use_id="toolu_3", error="it 
 
 # A sub-agent, whose call is open while its tools are: it does nothing that they do not.
 before("toolu_5", "Task", "look around")
-before("toolu_6", "Inner", "inner")
+sub_agent = {"agent_id": "a8", "agent_type": "Explore"}
+hook("SubagentStart", **sub_agent)
+before("toolu_6", "Inner", "inner", **sub_agent)
 end(shell(f"echo >{truth}/Inner/child"))
 touch("Inner/own")
-after("toolu_6", "Inner", 1)
+after("toolu_6", "Inner", 1, **sub_agent)
 touch("none/sub-agent")
+hook("SubagentStop", **sub_agent)
 after("toolu_5", "Task", 1)
 
-# One that a person refused: nothing tells of its end but the end of the answer.
+# One that a person refused: nothing tells of its end, and nothing of the answer's, but what is asked next. Whether it ran,
+# nobody knows.
 before("toolu_4", "Refused", "rm -rf /")
-hook("Stop")
+touch("perhaps/own")
+hook("UserPromptSubmit", prompt="do it otherwise")
 touch("none/after")
+
+# An agent that numbers its calls anew in every answer.
+for name in ["Again", "And again"]:
+    before("call_0", name, "again")
+    touch(f"{name}/own")
+    after("call_0", name, 1)
+    hook("Stop")
+    touch("none/after-" + name)
+
+# One that was broken off with the whole session; and one without an id.
+before("toolu_7", "Broken off", "sleep 100")
+touch("perhaps/other")
+hook("SessionEnd", reason="other")
+before("", "No id", "true")
+touch("none/end")
 end(shell(f": >{truth}/gate; echo >{truth}/none/child"))

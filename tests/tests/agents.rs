@@ -141,7 +141,8 @@ fn a_coding_agents_hooks() {
         return;
     }
     let scratch = Scratch::new("hook");
-    let truth = truth(&scratch, &["none", "Alone", "First", "Second", "either", "Inner"]);
+    let folders = ["none", "perhaps", "Alone", "First", "Second", "either", "Inner", "Again", "And again"];
+    let truth = truth(&scratch, &folders);
     assert!(run(Command::new("mkfifo").arg(truth.join("gate"))).status.success());
     let output = run(Command::new(program("argus-capture")).args(["hook", "--settings"]));
     assert!(output.status.success(), "{}", shown(&output));
@@ -164,22 +165,33 @@ fn a_coding_agents_hooks() {
         ("Inner/child", "Inner"),
         ("Inner/own", "Inner"),
         ("none/sub-agent", "runtime"),
+        ("perhaps/own", "unknown"),
         ("none/after", "runtime"),
+        ("Again/own", "Again"),
+        ("none/after-Again", "runtime"),
+        ("And again/own", "And again"),
+        ("none/after-And again", "runtime"),
+        ("perhaps/other", "unknown"),
+        ("none/end", "runtime"),
         ("gate", "runtime"),
         ("none/child", "runtime"),
     ];
-    let report = check(&scratch, &[], &command, &truth, &expected, &[]);
+    let report = check(&scratch, &[], &command, &truth, &expected, &["unread-span-lines"]);
     let mut told: Vec<_> =
         report.calls.iter().map(|call| (call.name.as_str(), call.status.as_deref(), call.result.as_deref())).collect();
     // Of two that lie between the same hooks, nothing tells which began first.
-    told[3..5].sort();
+    told[3..6].sort();
     let expected = [
-        ("Alone", Some("ok"), Some(r#"{"stdout":""}"#)),
+        ("Alone", Some("ok"), Some("{\"stdout\":\"cut \u{fffd}\"}")),
         ("First", Some("ok"), Some(r#"{"stdout":""}"#)),
         ("Second", Some("error"), Some("\"it broke\"")),
+        ("Explore", Some("ok"), None),
         ("Inner", Some("ok"), Some(r#"{"stdout":""}"#)),
         ("Task", Some("ok"), Some(r#"{"stdout":""}"#)),
         ("Refused", Some("abandoned"), None),
+        ("Again", Some("ok"), Some(r#"{"stdout":""}"#)),
+        ("And again", Some("ok"), Some(r#"{"stdout":""}"#)),
+        ("Broken off", Some("abandoned"), None),
     ];
     assert_eq!(told, expected);
 }
@@ -317,6 +329,39 @@ fn check_journal_alone(scratch: &Scratch, truth: &Path, expected: &BTreeSet<(Str
 #[test]
 fn an_mcp_server_behind_the_proxy() {
     check_mcp("an MCP server behind the proxy", &[]);
+}
+
+/// The proxy alone, with messages as peers may send them: long, with half a character, of a call that its agent's hook tells
+/// of too, and of one of which the server dies.
+#[test]
+fn mcp_messages_of_every_kind() {
+    if !ready("messages of MCP") {
+        return;
+    }
+    let scratch = Scratch::new("mcp-messages");
+    let truth = truth(&scratch, &["none", "long", "half", "asked", "hooked", "last"]);
+    let command = [
+        "python3".into(),
+        workspace().join("tests/agents/messages.py").into_os_string(),
+        truth.clone().into_os_string(),
+        program("argus-capture").into_os_string(),
+    ];
+    let names =
+        ["long", "half", "asked", "hooked", "last"].map(|name| (format!("{name}/own"), format!("mcp__s__{name}")));
+    let mut expected: Vec<(&str, &str)> = names.iter().map(|(file, name)| (file.as_str(), name.as_str())).collect();
+    let idle = ["none/after-long", "none/after-half", "none/after-asked", "none/after-hooked"];
+    expected.extend(idle.iter().map(|file| (*file, "runtime")));
+    let report = check(&scratch, &[], &command, &truth, &expected, &[]);
+    let told: Vec<_> = report.calls.iter().map(|call| (call.name.as_str(), call.status.as_deref())).collect();
+    let ok = Some("ok");
+    let expected = [
+        ("mcp__s__long", ok),
+        ("mcp__s__half", ok),
+        ("mcp__s__asked", ok),
+        ("mcp__s__hooked", ok),
+        ("mcp__s__last", Some("unanswered")),
+    ];
+    assert_eq!(told, expected, "{:#?}", report.findings);
 }
 
 /// As `npx` and `uv run` do: they wait for the server that they started, which has their input and output.

@@ -254,8 +254,16 @@ impl<'a> Claims<'a> {
                 let home = messenger.home;
                 claims.messengers.insert((index, Told::Start), messenger);
                 if let (Some(author), Some(to_ns)) = (span.end_author_pid, window.to_ns) {
+                    // Where another log tells of an earlier end, the messenger spoke later: some time before it was heard.
+                    let heard = || {
+                        let heard_ns = span.end_received_boot_ns?;
+                        let begun = by_pid.get(&author)?.iter().filter(|process| process.key.start_ns <= heard_ns);
+                        Some((*begun.max_by_key(|process| process.key.start_ns)?, heard_ns))
+                    };
                     let ended = place(Some(author), None, to_ns, 0)
-                        .and_then(|process| Messenger::of(process, whom, to_ns, forest))
+                        .map(|process| (process, to_ns))
+                        .or_else(heard)
+                        .and_then(|(process, spoke_ns)| Messenger::of(process, whom, spoke_ns, forest))
                         .filter(|messenger| messenger.home == home);
                     match ended {
                         Some(messenger) => {
@@ -566,6 +574,18 @@ impl<'a> Claims<'a> {
             _ => (window.certain_from_ns, window.certain_to_ns),
         };
         from_ns <= boot_ns && to_ns.is_none_or(|to| boot_ns <= to)
+    }
+
+    /// Why it cannot be said whether a span was open, in words.
+    pub fn doubt(&self, index: usize) -> String {
+        let span = &self.spans[index];
+        if may_never_have_run(span) {
+            return format!("no hook told that `{}` ran", span.name);
+        }
+        match self.windows[index].to_ns {
+            None if span.start_err_ns == 0 => format!("nothing that can be read tells when `{}` ended", span.name),
+            _ => format!("the instants of `{}` are too uncertain to say whether it was open", span.name),
+        }
     }
 
     /// After this instant, what a span does is late.

@@ -196,8 +196,7 @@ fn unmarked(
         if open.get(only) == Some(&true) {
             return hold(*only, Basis::Window, claims);
         }
-        let name = &claims.span(*only).name;
-        let reason = format!("the instants of `{name}` are too uncertain to say whether it was open");
+        let reason = claims.doubt(*only);
         return if claims.is_agent_run(*only) {
             Ownership::unknown(reason)
         } else {

@@ -127,11 +127,11 @@ fn not_understood(name: &str, imported: &Imported) -> Option<Finding> {
     if counts.lost() == 0 && counts.doubts.is_empty() && strange.is_empty() {
         return None;
     }
-    let mut finding = Finding::new(
-        "import-not-understood",
-        Severity::Low,
-        format!("Of the imported log {name}, {} of {} parts were not understood", counts.lost(), counts.read),
-    );
+    let title = match counts.lost() {
+        0 => format!("The imported log {name} was read, and is odd in places"),
+        lost => format!("Of the imported log {name}, {lost} of {} parts were not understood", counts.read),
+    };
+    let mut finding = Finding::new("import-not-understood", Severity::Low, title);
     for (reason, trouble) in counts.not_understood.iter().chain(&counts.doubts).take(LISTED) {
         let example = trouble.examples.first().map(|example| format!("; {example}")).unwrap_or_default();
         finding.details.push(format!("{} times: {reason}{example}.", trouble.count));

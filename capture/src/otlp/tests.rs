@@ -59,7 +59,7 @@ fn requests_are_kept_as_they_are_meant() {
         let partial = r#"{"partialSuccess":{"rejectedSpans":"1","errorMessage":"a span without a start (1 times)"}}"#;
         check(format!("{TRACES}application/json"), partly, (200, partial));
         // A resource whose spans cannot be decoded.
-        let partial = "\n>\u{8}\u{1}\u{12}:spans of a resource that cannot be decoded (1 times)";
+        let partial = "\n8\u{8}\u{1}\u{12}4spans of a resource that cannot be decoded (1 times)";
         let length = partial.len() - 6;
         assert_eq!((partial.as_bytes()[1], partial.as_bytes()[5]), (length as u8 + 4, length as u8));
         check(format!("{TRACES}application/x-protobuf"), b"\x0a\x01\xff", (200, partial));

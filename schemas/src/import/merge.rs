@@ -339,7 +339,8 @@ fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
         (Some(one), Some(other)) if !same(one, &other) => differ(field, one.to_owned(), other),
         _ => {}
     };
-    fill("trace_id", &mut kept.trace_id, weaker.trace_id, &plain);
+    // Two that trace for themselves have a trace each.
+    fill("trace_id", &mut kept.trace_id, weaker.trace_id, &|_, _| true);
     fill("parent_id", &mut kept.parent_id, weaker.parent_id, &parents);
     fill("call_id", &mut kept.call_id, weaker.call_id, &plain);
     fill("session", &mut kept.session, weaker.session, &plain);

@@ -159,3 +159,25 @@ fn a_messenger_of_another_call_or_process_is_not_believed() {
         [((150, 150, 1_605), "A lineage"), ((170, 170, 9_000), "S lineage"), ((150, 150, 2_002), "A lineage")];
     check(nested, &expected, &[]);
 }
+
+#[test]
+fn an_end_may_be_told_of_a_server_that_died_and_after_another_log_told_it() {
+    // The proxy tells of it when the server has gone.
+    let died = Scene::new()
+        .fork(500, AGENT, AGENT, 50)
+        .fork(600, 50, 50, 60)
+        .span("A", (1_000, 2_000), 60, 0)
+        .reported_by(50, 50)
+        .fork(1_500, 60, 60, 150)
+        .exit(1_900, 60, 60, true);
+    check(died, &[((60, 60, 1_200), "A window"), ((150, 150, 9_000), "A lineage")], &[]);
+    // A transcript says that it ended before the hook that told of it began.
+    let told = Scene::new()
+        .fork(1_000, AGENT, AGENT, 100)
+        .fork(3_000, AGENT, AGENT, 300)
+        .exit(3_500, 300, 300, true)
+        .span("A", (1_010, 2_000), AGENT, 0)
+        .reported_by(100, 300)
+        .that(|span| span.end_received_boot_ns = Some(4_000));
+    check(told, &[((AGENT, AGENT, 1_500), "A window"), ((AGENT, AGENT, 2_500), "agent")], &[]);
+}
