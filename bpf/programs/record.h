@@ -6,7 +6,7 @@
 #define PATH_TEXT_MAX 4096
 #define ARGV_MAX 32768
 #define CPUS_MAX 1024
-#define RING_BYTES (64 * 1024 * 1024)
+#define RING_BYTES (32 * 1024 * 1024)
 
 /* O_WRONLY, O_RDWR, O_CREAT, O_TRUNC: flags of an open that can change something. */
 #define OPEN_CHANGES (01 | 02 | 0100 | 01000)

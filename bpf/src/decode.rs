@@ -513,6 +513,12 @@ mod tests {
     }
 
     #[test]
+    fn a_file_in_memory_that_was_not_made_lies_in_no_folder() {
+        let bytes = record(|head| head.kind = Kind::Memfd as u16, &[(Slot::PathArgument, b"\xff")]);
+        assert_eq!(event(&bytes).path.as_deref(), Some("memfd:\\xff"));
+    }
+
+    #[test]
     fn a_cut_record_is_refused_not_guessed() {
         let bytes = record(|_| {}, &[(Slot::PathBase, b"x\0")]);
         for length in 0..bytes.len() {

@@ -118,7 +118,7 @@ pub struct RunArguments {
     pub plan: Plan,
     /// How much of the kernel's memory may wait for the recorder, in MiB: a power of two. A command that does more than
     /// that while the recorder gets no processor loses events, and the case tells how many.
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = ring_mib)]
+    #[arg(long, value_name = "N", default_value_t = crate::recorder::RING_BYTES >> 20, value_parser = ring_mib)]
     pub ring_mib: u32,
     /// Also read span-log lines that are appended to this file while the capture runs.
     #[arg(long, value_name = "FILE")]

@@ -16,11 +16,12 @@ use std::time::{Duration, Instant};
 /// How often what came in is written: a killed capture loses no more than this, and the time it takes to write it.
 pub const PERIOD: Duration = Duration::from_millis(500);
 
-/// A segment is closed when it has this many rows: about 5 MB on disk, and 80 MB in memory until then at worst.
-const SEGMENT_ROWS: usize = 262_144;
+/// A segment is closed when it has this many rows: about 1 MB on disk, and 20 MB in memory until then at worst. As many
+/// more may have come in meanwhile.
+const SEGMENT_ROWS: usize = 65_536;
 
 /// Or when so many came at once: in a flood nothing is written twice.
-const FLOOD_ROWS: usize = SEGMENT_ROWS / 4;
+const FLOOD_ROWS: usize = SEGMENT_ROWS / 2;
 
 /// Or when it is this old: ten hours of little work are 60 files.
 const SEGMENT_AGE: Duration = Duration::from_secs(600);
@@ -108,7 +109,7 @@ impl Segments {
         }
         self.number += 1;
         let name = CaseLayout::segment("events", self.number);
-        if whole && self.batches.len() > 1 {
+        if whole && !closes && self.batches.len() > 1 {
             // A batch of a few rows takes the memory of a thousand; one of all of them does not.
             let schema = self.batches[0].schema();
             let all = concat_batches(&schema, &self.batches).map_err(|source| Error::Columns { source })?;

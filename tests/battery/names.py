@@ -13,7 +13,7 @@ import sys
 import threading
 
 # NAME.example is 127.0.1.N
-NAMES = {"libc": 1, "static": 2, "raw": 3, "stream": 4, "other": 5}
+NAMES = {"libc": 1, "static": 2, "raw": 3, "stream": 4, "other": 5, "forged": 6, "elsewhere": 7}
 
 
 def answer(query):
@@ -67,6 +67,17 @@ def connect(address):
         stream.connect_ex((address, 443))
 
 
+def forge(name, server):
+    """Answers itself, as a name server on an address of its own."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as answers, socket.socket(
+        socket.AF_INET, socket.SOCK_DGRAM
+    ) as asks:
+        answers.bind((server, 53))
+        asks.bind((server, 0))
+        answers.sendto(answer(query(name)), asks.getsockname())
+        asks.recv(4096)
+
+
 def main():
     connect(socket.gethostbyname("libc.example"))
     try:
@@ -87,6 +98,19 @@ def main():
         while len(reply) < length:
             reply += stream.recv(length - len(reply))
         connect(address_in(reply))
+    # Nobody is asked for a name, and it is in the first packets of TLS alone, none of which tells what it is.
+    hello = ssl.MemoryBIO()
+    try:
+        ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="pieces.example").do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    with socket.create_server(("127.0.2.2", 443)) as server, socket.create_connection(("127.0.2.2", 443)) as stream:
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        length = hello.pending
+        while piece := hello.read(3):
+            stream.sendall(piece)
+        with server.accept()[0] as peer:
+            peer.recv(length, socket.MSG_WAITALL)
     # Nobody is asked for a name, and it is in the first packet of TLS alone.
     with socket.create_server(("127.0.2.1", 443)) as server, socket.create_connection(("127.0.2.1", 443)) as stream:
         peer, _ = server.accept()
@@ -101,6 +125,14 @@ if sys.argv[1:] == ["serve"]:
     serve(lambda: print("ready", flush=True))
 elif sys.argv[1:] == ["ask"]:
     main()
+    # What a followed process answers, here or in a network of its own, says nothing of who is reached here.
+    forge("forged.example", "127.0.0.53")
+    connect("127.0.1.6")
+    subprocess.run(["unshare", "--net", sys.executable, __file__, "elsewhere"], check=True)
+    connect("127.0.1.7")
+elif sys.argv[1:] == ["elsewhere"]:
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    forge("elsewhere.example", "127.0.0.1")
 else:
     # A process outside the subtree asks; the one that is followed connects to what it says.
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:

@@ -1,5 +1,6 @@
 //! What a recorder might miss, done for real on this machine: each way ends in the record, and in the right words.
 
+use argus_schemas::events::Kind;
 use argus_schemas::report::Facet;
 use argus_tests::evasion::{self, Seen, WAYS};
 use argus_tests::events::events;
@@ -64,7 +65,7 @@ fn a_flood_hides_no_connection() {
         return;
     };
     seen.effect(Facet::Connect, &format!("127.0.0.1:{}", seen.port), Some("tcp"));
-    let opens = all_effects(&seen.report).filter(|e| e.object.starts_with("/nowhere/")).count() as u64;
+    let opens = all_effects(&seen.report).filter(|e| e.object.starts_with("/nowhere/")).map(|e| e.count).sum::<u64>();
     let attacked = seen.report.findings.iter().filter(|finding| finding.rule == "recorder-attacked").count();
     assert_eq!(attacked, 1, "stopping the recorder is a finding: {:#?}", seen.report.findings);
     let lost = seen.report.case.lost;
@@ -73,6 +74,17 @@ fn a_flood_hides_no_connection() {
         "{opens} seen, {lost} lost: the recorder was stopped, and the ring is not so large"
     );
     assert_eq!(opens + lost, made, "what is not there is counted, to the last one");
+}
+
+/// What went through a connection that outlives the capture is told, and that it is not all.
+#[test]
+fn a_connection_that_is_left_open_is_counted_so_far() {
+    let Some(seen) = evade_with("left_open", &["--wait", "child"], &[], |_| ()) else { return };
+    let close =
+        seen.events.iter().find(|event| event.kind == Some(Kind::Close) && event.remote_port == Some(seen.port));
+    let close = close.unwrap_or_else(|| panic!("it is not among {:#?}", seen.events));
+    assert_eq!(close.bytes_out, Some(10), "{close:#?}");
+    assert!(close.missing.iter().any(|field| field == "bytes_out:so_far"), "{close:#?}");
 }
 
 /// What was recorded of names that a terminal would obey is printed as what it is.

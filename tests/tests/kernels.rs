@@ -1,6 +1,7 @@
 //! Other kernels than this machine's: the same programs give the same facts, under both plans. Debian's Linux 6.1, in
 //! QEMU, where the kernel's own functions can be traced.
 
+use argus_schemas::events::Kind;
 use argus_schemas::report::Facet::{Connect, Delete, Exec, Read, Rename, Write};
 use argus_schemas::report::{Facet, Report};
 use argus_tests::evasion::{self, DIFFERING, Seen, WAYS};
@@ -128,6 +129,14 @@ fn linux_6_1_records_the_same_under_both_plans() {
         assert!(!killed.case.clean, "{plan}: {:?}", killed.case);
         assert!(all_effects(&killed).any(|one| one.object == "/tmp/work/before"), "{plan}");
         names_are_filled_in(&of(plan, "names"));
+        let named = events(&scratch.join(format!("out/{plan}-names.argus")));
+        let networks: BTreeSet<Option<u32>> = named
+            .iter()
+            .filter(|event| matches!(event.kind, Some(Kind::Dns | Kind::TlsName | Kind::Connect)))
+            .filter(|event| event.family.as_deref() == Some("inet"))
+            .map(|event| event.net_ns)
+            .collect();
+        assert!(networks.len() == 1 && !networks.contains(&None), "{plan}: {networks:?}");
     }
     assert_eq!(console.matches("NAMES 0").count(), 2, "{console}");
 
@@ -179,16 +188,17 @@ fn a_flood_hides_no_connection(report: &Report) {
 }
 
 fn names_are_filled_in(report: &Report) {
-    for (object, expected) in [
-        ("127.0.1.1:443", "libc.example (DNS)"),
-        ("127.0.1.2:443", "raw.example (DNS)"),
-        ("127.0.1.3:443", "stream.example (DNS)"),
-        ("127.0.2.1:443", "tls.example (TLS)"),
-    ] {
-        let peer = all_effects(report).find(|one| one.facet == Connect && one.object == object);
-        let names: Vec<String> = peer.iter().flat_map(|peer| &peer.names).map(ToString::to_string).collect();
-        assert_eq!(names, [expected], "{object}");
+    // The name server is a followed process: what it answers is shown, and names nobody.
+    for (number, way) in [(1, "libc"), (2, "raw"), (3, "stream")] {
+        let (name, address) = (format!("{way}.example"), format!("127.0.1.{number}"));
+        let told = Some(format!("is {address}"));
+        assert!(all_effects(report).any(|one| one.object == name && one.detail == told), "{name}");
+        let peer = all_effects(report).find(|one| one.facet == Connect && one.object == format!("{address}:443"));
+        assert!(peer.is_some_and(|peer| peer.names.is_empty()), "{name}");
     }
+    let tls = all_effects(report).find(|one| one.facet == Connect && one.object == "127.0.2.1:443");
+    let names: Vec<String> = tls.iter().flat_map(|peer| &peer.names).map(ToString::to_string).collect();
+    assert_eq!(names, ["tls.example (TLS)"]);
     let missing = all_effects(report).any(|one| one.object == "nowhere.example" && one.outcome == "NXDOMAIN");
     assert!(missing, "{:#?}", facts(report));
 }

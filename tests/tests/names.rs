@@ -75,8 +75,14 @@ fn every_resolver_counts() {
         let names: Vec<String> = effect.names.iter().map(ToString::to_string).collect();
         assert_eq!(names, [format!("{way}.example ({basis})")], "{way}: {effect:#?}");
     }
-    let tls = peer(&report, "127.0.2.1:443");
-    assert_eq!(tls.names.iter().map(ToString::to_string).collect::<Vec<_>>(), ["tls.example (TLS)"], "{tls:#?}");
+    for (number, name) in [(1, "tls.example (TLS)"), (2, "pieces.example (TLS)")] {
+        let tls = peer(&report, &format!("127.0.2.{number}:443"));
+        assert_eq!(tls.names.iter().map(ToString::to_string).collect::<Vec<_>>(), [name], "{tls:#?}");
+    }
+    for forged in [6, 7] {
+        let effect = peer(&report, &format!("127.0.1.{forged}:443"));
+        assert!(effect.names.is_empty(), "an answer of one's own names nobody: {effect:#?}");
+    }
     let lookups: Vec<_> = all_effects(&report)
         .filter(|effect| effect.facet == Facet::NameLookup)
         .map(|effect| (effect.object.as_str(), effect.outcome.as_str(), effect.detail.as_deref()))
@@ -85,6 +91,8 @@ fn every_resolver_counts() {
         ("libc.example", "ok", Some("is 127.0.1.1")),
         ("nowhere.example", "NXDOMAIN", None),
         ("other.example", "ok", Some("is 127.0.1.5")),
+        ("forged.example", "ok", Some("is 127.0.1.6")),
+        ("elsewhere.example", "ok", Some("is 127.0.1.7")),
     ] {
         assert!(lookups.contains(&expected), "{expected:?} is not among {lookups:?}");
     }

@@ -147,6 +147,26 @@ fn ended_by_a_signal() {
     assert!(text.contains("while processes of the subtree went on"), "{text}");
 }
 
+/// Whoever presses Ctrl-\ tells the program too, whose end is what counts.
+#[test]
+fn asked_to_quit() {
+    if !ready("telling the capture to quit") {
+        return;
+    }
+    let _alone = one_at_a_time();
+    let scratch = Scratch::new("quit");
+    let (case, work, stop) = (scratch.join("q.argus"), scratch.join("work"), scratch.join("stop"));
+    let mut capture = start(&case, &work, &stop);
+    while really_made(&work, u64::MAX).is_empty() {
+        std::thread::yield_now();
+    }
+    let told = run(Command::new("kill").args(["-QUIT", &capture.id().to_string()]));
+    assert!(told.status.success(), "{}", shown(&told));
+    std::fs::write(&stop, "").expect("the program can be told to stop");
+    capture.wait().expect("it can be waited for");
+    assert!(report(&case).case.clean);
+}
+
 #[test]
 fn a_terminal_that_is_closed_takes_nothing_along() {
     if !ready("closing the terminal") {

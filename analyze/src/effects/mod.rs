@@ -566,6 +566,22 @@ mod tests {
     }
 
     #[test]
+    fn what_went_through_a_connection_that_was_not_waited_for_is_its_own() {
+        let key = |detail: &str| {
+            let raw = Raw { kind: Some(Kind::Delete), path: Some("x".to_owned()), ..Raw::default() };
+            let fact = map::fact(&raw).map(|fact| Fact { detail: Some(detail.to_owned()), ..fact });
+            (None, Verdict::Runtime, Vec::new(), None, fact.unwrap())
+        };
+        let effect = crate::judge::testing::effect(Facet::Connect, "x", "ok");
+        let used = Effect { count: 0, bytes_out: Some(7), ..effect.clone() };
+        let rows = [("tcp, named a (DNS), asynchronous", &effect), ("tcp, named a (DNS)", &used), ("udp", &used)];
+        let mut merged: BTreeMap<Key, Effect> = rows.map(|(detail, effect)| (key(detail), effect.clone())).into();
+        join_asynchronous(&mut merged);
+        let left: Vec<_> = merged.values().map(|effect| (effect.count, effect.bytes_out)).collect();
+        assert_eq!(left, [(1, Some(7)), (0, Some(7))]);
+    }
+
+    #[test]
     fn verdicts_are_counted() {
         let (_, verdicts) = frames();
         let counts = verdict_counts(&verdicts).unwrap();

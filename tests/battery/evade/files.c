@@ -1,5 +1,6 @@
 /* Files: named, raced for, far away, very long, and reached by calls that few programs make. */
 #include "evade.h"
+#include <sys/xattr.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
 #include <sys/ioctl.h>
@@ -44,6 +45,22 @@ static void unread_page(void)
 	char *page = mmap(0, 8192, PROT_READ, MAP_PRIVATE, file, 0);
 	make(victim);
 	MUST(unlink(page + 4096));
+}
+
+/* Files are changed by the names of links to them, and once by their own. */
+static void links(void)
+{
+	char *kept = in("links/kept"), *led = in("links/led"), *plain = in("links/plain");
+	MUST(mkdir(in("links"), 0700));
+	make(kept);
+	make(plain);
+	MUST(symlink("kept", led));
+	MUST(truncate(led, 100));
+	MUST(chmod(led, 0640));
+	MUST(chown(led, 65534, 65534));
+	setxattr(led, "user.argus", "1", 1, 0);
+	MUST(lchown(led, 65534, 65534));
+	MUST(chmod(plain, 0640));
 }
 
 static void rare_calls(void)
@@ -296,6 +313,7 @@ static void copying(void)
 const struct way file_ways[] = {
 	{ "race", race },
 	{ "unread_page", unread_page },
+	{ "links", links },
 	{ "rare_calls", rare_calls },
 	{ "memory_program", memory_program },
 	{ "paths", paths },

@@ -1,6 +1,7 @@
 /* Names of addresses, asked for in every way, of a name server of its own at 127.0.0.1:53. */
 #include "evade.h"
 #include <netdb.h>
+#include <netinet/tcp.h>
 
 /* NAME.example is 127.0.1.N; others are not there. */
 static const char *const known[] = { "libc", "raw", "stream" };
@@ -76,7 +77,7 @@ static int question(const char *name, unsigned char *query)
 	return rest + 13 - query;
 }
 
-/* A ClientHello with nothing in it but the name. */
+/* A ClientHello with nothing in it but the name, in pieces of which none tells what it is. */
 static void hello(void)
 {
 	static const char name[] = "tls.example";
@@ -101,7 +102,10 @@ static void hello(void)
 	MUST(bind(server, (void *)&peer, sizeof(peer)));
 	MUST(listen(server, 1));
 	MUST(connect(client, (void *)&peer, sizeof(peer)));
-	MUST(send(client, record, at - record, 0));
+	MUST(setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)));
+	for (unsigned char *piece = record; piece < at; piece += 3)
+		MUST(send(client, piece, at - piece < 3 ? at - piece : 3, 0));
+	MUST(recv(MUST(accept(server, 0, 0)), record, at - record, MSG_WAITALL));
 }
 
 static void names(void)

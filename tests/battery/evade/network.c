@@ -20,6 +20,38 @@ static void datagrams(void)
 		MUST(sendto(six, "six", 3, 0, (void *)&mapped, sizeof(mapped)));
 }
 
+/* Each byte is of one peer, and once: with an address, without one, and with one that begins a connection. */
+static void counted(void)
+{
+	struct sockaddr_in peer = loopback();
+	int fd = MUST(socket(AF_INET, SOCK_DGRAM, 0));
+	struct iovec parts[] = { { "0123456789", 10 }, { "01234", 5 } };
+	struct msghdr message = { .msg_name = &peer,
+				  .msg_namelen = sizeof(peer),
+				  .msg_iov = parts,
+				  .msg_iovlen = 2 };
+	MUST(sendmsg(fd, &message, 0));
+	MUST(connect(fd, (void *)&peer, sizeof(peer)));
+	MUST(sendto(fd, "abc", 3, 0, (void *)&peer, sizeof(peer)));
+	/* Where nobody listens, the one after the first is refused for it. */
+	while (send(fd, "abcdefg", 7, 0) < 0)
+		;
+	int fast = MUST(socket(AF_INET, SOCK_STREAM, 0));
+	MUST(sendto(fast, "fast", 4, MSG_FASTOPEN, (void *)&peer, sizeof(peer)));
+}
+
+/* A connection that outlives the program which made it, until its other end is closed. */
+static void left_open(void)
+{
+	int fd = connection();
+	MUST(send(fd, "0123456789", 10, 0));
+	if (MUST(fork()))
+		return;
+	close(1);
+	close(2);
+	recv(fd, &(char){ 0 }, 1, 0);
+}
+
 /* For the other ways to connect to; it accepts nobody. */
 static void wait_for_others(void)
 {
@@ -40,7 +72,8 @@ static void flood(void)
 	long count = wanted ? atol(wanted) : 400000;
 	MUST(kill(getppid(), SIGSTOP));
 	for (long n = 0; n < count; n++) {
-		sprintf(path, "/nowhere/%ld", n);
+		/* Each thrice: repeats are told together, and lost together. */
+		sprintf(path, "/nowhere/%ld", n / 3);
 		open(path, O_RDONLY);
 	}
 	connection();
@@ -264,6 +297,8 @@ const struct way network_ways[] = {
 	{ "datagrams", datagrams },
 	{ "listen", wait_for_others },
 	{ "flood", flood },
+	{ "counted", counted },
+	{ "left_open", left_open },
 	{ "race_address", race_address },
 	{ "families", families },
 	{ "passing", passing },
