@@ -201,6 +201,12 @@ pub(crate) fn choose(kernel: &Kernel<'_>) -> Plan {
             "what processes tell one another there is not recorded; POSIX shared memory shows as files in /dev/shm",
         ),
         uncovered(
+            "bytes of asynchronous reads and writes (io_submit)",
+            &[],
+            "what becomes of them is told to the program alone; that it ordered them, and of which files, is recorded, as \
+             its memory named them, and its process counts as one that may have read or written all that goes through",
+        ),
+        uncovered(
             "calls that a seccomp filter answers",
             &[],
             "the kernel tells of a call only after its filters; what a supervisor does for a program is its own",
@@ -242,8 +248,9 @@ pub(crate) fn choose(kernel: &Kernel<'_>) -> Plan {
         gaps.push(uncovered(
             "what one request of io_uring accepts and receives again and again (multishot)",
             &[],
-            "its first submission is recorded, and the bytes of the connections when they are used otherwise; passing \
-             descriptors between rings is not",
+            "its first submission is recorded, and from then on its process counts as one that may have read all that comes; \
+             the bytes are counted when the connections are used otherwise. What one ring tells another, and descriptors \
+             that it passes to it, are not recorded",
         ));
     } else {
         let gap = uncovered(

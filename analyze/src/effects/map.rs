@@ -217,14 +217,7 @@ fn used(raw: &Raw) -> Option<Fact> {
                 (true, true) => Some("in a way that is not known, which may only have read".to_owned()),
                 _ => Some("in a way whose bytes are not counted".to_owned()),
             };
-            Some(Fact {
-                facet,
-                object: path,
-                outcome: "ok".to_owned(),
-                detail,
-                from_kernel: true,
-                changed_to: None,
-            })
+            Some(Fact { facet, object: path, outcome: "ok".to_owned(), detail, from_kernel: true, changed_to: None })
         }
     }
 }
