@@ -185,7 +185,7 @@ pub(crate) fn choose(kernel: &Kernel<'_>) -> Plan {
     }
     let mut gaps = vec![
         uncovered(
-            "messages of 32-bit programs, and calls of the x32 table",
+            "messages and asynchronous requests of 32-bit programs, and calls of the x32 table",
             &[],
             "their structures are laid out otherwise; such calls are counted as lost, and where none was, none was made",
         ),

@@ -559,6 +559,9 @@ fn direct_requests(seen: &Seen) {
     for kind in [Kind::FdSend, Kind::FdReceive] {
         seen.event(kind, |event| event.path.as_ref() == Some(&passed));
     }
+    if seen.said == "0" {
+        seen.event(Kind::Pipe, |event| event.path.as_ref().is_some_and(|path| path.starts_with("pipe:[")));
+    }
     let again = |event: &Event| event.family.as_deref() == Some("unix") && noted(event, UNCOUNTED_IN);
     seen.event(Kind::Close, again);
 }

@@ -163,6 +163,9 @@ static void ring_direct(void)
 	memcpy(CMSG_DATA(head), &file, sizeof(file));
 	ring_do((struct io_uring_sqe){ .opcode = IORING_OP_SENDMSG, .fd = pair[0], .addr = (long)&message, .len = 1 });
 	ring_do((struct io_uring_sqe){ .opcode = IORING_OP_RECVMSG, .fd = pair[1], .addr = (long)&message, .len = 1 });
+	/* Which kernels know from 6.16 on. */
+	int ends[2];
+	printf("%d\n", ring_try((struct io_uring_sqe){ .opcode = 62 /* IORING_OP_PIPE */, .addr = (long)ends }));
 	/* With no buffer to receive into, this one ends at once. */
 	MUST(write(pair[0], "again", 5));
 	ring_try((struct io_uring_sqe){ .opcode = IORING_OP_RECV,
