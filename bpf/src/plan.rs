@@ -185,7 +185,7 @@ pub(crate) fn choose(kernel: &Kernel<'_>) -> Plan {
     }
     let mut gaps = vec![
         uncovered(
-            "messages of 32-bit programs, and calls of the x32 table",
+            "messages and asynchronous requests of 32-bit programs, and calls of the x32 table",
             &[],
             "their structures are laid out otherwise; such calls are counted as lost, and where none was, none was made",
         ),
@@ -199,6 +199,12 @@ pub(crate) fn choose(kernel: &Kernel<'_>) -> Plan {
             "shared memory and message queues (System V, POSIX)",
             &[],
             "what processes tell one another there is not recorded; POSIX shared memory shows as files in /dev/shm",
+        ),
+        uncovered(
+            "bytes of asynchronous reads and writes (io_submit)",
+            &[],
+            "what becomes of them is told to the program alone; that it ordered them, and of which files, is recorded, as \
+             its memory named them, and its process counts as one that may have read or written all that goes through",
         ),
         uncovered(
             "calls that a seccomp filter answers",
@@ -249,8 +255,9 @@ pub(crate) fn choose(kernel: &Kernel<'_>) -> Plan {
         gaps.push(uncovered(
             "what one request of io_uring accepts and receives again and again (multishot)",
             &[],
-            "its first submission is recorded, and the bytes of the connections when they are used otherwise; passing \
-             descriptors between rings is not",
+            "its first submission is recorded, and from then on its process counts as one that may have read all that comes; \
+             the bytes are counted when the connections are used otherwise. What one ring tells another, and descriptors \
+             that it passes to it, are not recorded",
         ));
     } else {
         let gap = uncovered(

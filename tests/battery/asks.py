@@ -7,7 +7,7 @@ import tempfile
 
 
 def ask(way, name, line):
-    if way == "fifo":
+    if way.startswith("fifo"):
         with open(name, "w") as requests:
             requests.write(line + "\n")
             requests.flush()

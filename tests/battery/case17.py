@@ -15,6 +15,8 @@ from common import argus, between, truth, write_here
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 folder = tempfile.mkdtemp()
+# One is read as usual, and two in ways of which read(2) is none.
+FIFOS = ("fifo", "fifo-spliced", "fifo-submitted")
 
 
 def free_port(kind):
@@ -29,7 +31,7 @@ def name_of(way):
     if way == "udp":
         return free_port(socket.SOCK_DGRAM)
     name = os.path.join(folder, way)
-    if way == "fifo":
+    if way in FIFOS:
         for fifo in (name, name + "-answers"):
             os.mkfifo(fifo)
     return name
@@ -40,7 +42,7 @@ def client(way, name, line):
 
 
 with argus.agent("battery"):
-    for way in ("unix", "tcp", "udp", "unix-dgram", "fifo"):
+    for way in ("unix", "tcp", "udp", "unix-dgram", *FIFOS):
         name = name_of(way)
         with argus.tool("T1", args={"case": 17}):
             daemon = subprocess.Popen(
@@ -50,7 +52,7 @@ with argus.agent("battery"):
             subprocess.run(["touch", truth("T1", f"{way}-start")], check=True)
         between(f"{way}-after-T1")
         # A FIFO's reader ends with its first writer.
-        if way != "fifo":
+        if way not in FIFOS:
             with argus.tool("T2", args={"paths": [truth("T2", f"{way}-named{end}") for end in ("", "-itself")]}):
                 client(way, name, truth("T2", f"{way}-named"))
                 write_here("T2", f"{way}-beside")
@@ -62,7 +64,7 @@ with argus.agent("battery"):
         with argus.tool("T3", args={"case": 17}):
             client(way, name, truth("T3", f"either-{way}-client"))
             subprocess.run(["touch", truth("T3", f"{way}-beside-child")], check=True)
-            if way != "fifo":
+            if way not in FIFOS:
                 client(way, name, "end")
         daemon.wait()
 

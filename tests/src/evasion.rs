@@ -2,7 +2,7 @@
 //! every kernel and under every plan.
 
 use crate::{all_effects, files_beneath, run, shown, workspace};
-use argus_schemas::events::{Event, Kind};
+use argus_schemas::events::{Event, Kind, UNCOUNTED_IN, UNCOUNTED_OUT};
 use argus_schemas::report::{Effect, Facet, Report, UNSEEN};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -127,6 +127,11 @@ pub const WAYS: &[Way] = &[
     ("fork_bomb", forks),
     ("short_lived", forks),
     ("trace_recorder", trace_recorder),
+    ("forged_signals", forged_signals),
+    ("reconfigured", reconfigured),
+    ("executable", executable),
+    ("uncounted", uncounted),
+    ("io_uring_direct", direct_requests),
 ];
 
 /// Those whose facts differ from run to run: what the kernel took of what was rewritten, and ports that it chose.
@@ -261,6 +266,8 @@ fn rare_requests(seen: &Seen) {
     assert_eq!(seen.report.case.lost, 0, "{:?}", seen.report.limits);
     let peer = seen.effect(Facet::Connect, &format!("127.0.0.1:{}", seen.port), Some("udp"));
     assert_eq!(peer.bytes_out, Some(6), "{peer:#?}");
+    let sent = seen.event(Kind::Send, |event| event.bytes_out == Some(6));
+    assert_eq!(sent.ret, Some(0), "as of a call");
     seen.effect(Facet::Write, "{}/ring-holed", Some("length set"));
     assert_eq!(seen.written("ring-spliced"), 7);
     assert_eq!(seen.written("ring-kept"), 6, "of a file that only the ring still held");
@@ -470,6 +477,10 @@ fn passing(seen: &Seen) {
         seen.event(kind, |event| event.path.as_ref() == Some(&passed));
     }
     assert_eq!(seen.written("passed"), 5);
+    for name in ["passed-second", "passed-behind"] {
+        let path = seen.path(name);
+        seen.event(Kind::FdSend, |event| event.path.as_ref() == Some(&path));
+    }
     for last in [1, 2] {
         let effect = seen.effect(Facet::Connect, &format!("127.0.0.{last}:{}", seen.port), Some("udp"));
         assert!(effect.bytes_out.is_some_and(|bytes| bytes >= 3), "{effect:#?}");
@@ -519,4 +530,77 @@ fn trace_recorder(seen: &Seen) {
     seen.effect(Facet::Signal, &format!("process {}", seen.said), Some("ptrace"));
     seen.effect(Facet::Write, "{}/while-traced", None);
     assert!(seen.report.findings.iter().any(|finding| finding.rule == "recorder-attacked"));
+}
+
+/// Whatever the signal says of its origin, it is the call's; and a group of processes is told as one.
+fn forged_signals(seen: &Seen) {
+    let victims: Vec<&str> = seen.said.split_whitespace().collect();
+    assert_eq!(victims.len(), 2, "{}", seen.said);
+    seen.effect(Facet::Signal, &format!("process {}", victims[0]), Some("signal 15"));
+    seen.effect(Facet::Signal, &format!("process {}", victims[1]), Some("signal 9"));
+    let refused = |effect: &&Effect| effect.object == "process group 4194305" && effect.outcome == "ESRCH";
+    assert!(all_effects(&seen.report).any(|effect| refused(&effect)), "{:#?}", seen.report);
+}
+
+fn reconfigured(seen: &Seen) {
+    let dev: u64 = seen.said.parse().expect("a device");
+    let changed = |event: &Event| event.dev == Some(dev) && event.flags == Some(7) && event.ret == Some(0);
+    seen.event(Kind::Mount, changed);
+    // There is no file behind it, and so no name.
+    for kind in [Kind::Chmod, Kind::Truncate] {
+        let failed = seen.event(kind, |event| event.ret == Some(-9));
+        assert_eq!((&failed.path, failed.path_from), (&None, None), "{failed:#?}");
+    }
+}
+
+fn executable(seen: &Seen) {
+    let mapped = seen.of_kind(Kind::MmapExec).filter(|event| event.path.is_none()).map(|event| event.flags);
+    let mapped: Vec<_> = mapped.collect();
+    for protection in [7, 5] {
+        assert!(mapped.contains(&Some(protection)), "{mapped:?}");
+    }
+    let secrets = seen.of_kind(Kind::Memfd).filter(|event| event.ret.is_some_and(|ret| ret >= 0)).count();
+    assert_eq!(secrets.to_string(), seen.said);
+}
+
+fn noted(event: &Event, what: &str) -> bool {
+    event.missing.iter().any(|missing| missing == what)
+}
+
+/// What cannot be counted is told of both ends; what can be is counted once, and only what was received.
+fn uncounted(seen: &Seen) {
+    assert_eq!(seen.report.case.lost, 0, "{:?}", seen.report.limits);
+    seen.effect(Facet::Write, "{}/submitted", Some("in a way whose bytes are not counted"));
+    let (submitted, ordered) = (seen.path("submitted"), seen.path("ordered"));
+    seen.event(Kind::Close, |event| event.path.as_ref() == Some(&submitted) && noted(event, UNCOUNTED_OUT));
+    seen.event(Kind::Close, |event| event.path.as_ref() == Some(&ordered) && noted(event, UNCOUNTED_IN));
+    let is_pipe = |event: &&Event| event.mode.is_some_and(|mode| mode & 0o170_000 == 0o010_000);
+    let pipe = seen.of_kind(Kind::Pipe).find(is_pipe).and_then(|event| event.inode);
+    let end = |event: &Event| (event.inode, event.bytes_in, event.bytes_out) == (pipe, Some(7), Some(0));
+    seen.event(Kind::Close, end);
+    let datagrams = |event: &&Event| event.family.as_deref() == Some("unix");
+    seen.event(Kind::Close, |event| datagrams(&event) && noted(event, UNCOUNTED_IN));
+    let received: u64 = seen.of_kind(Kind::Close).filter(datagrams).filter_map(|event| event.bytes_in).sum();
+    assert_eq!(received, 4, "nine were looked at three times, and four were taken");
+}
+
+/// What has no descriptor is named by what it is, not by what has the descriptor of its number.
+fn direct_requests(seen: &Seen) {
+    assert_eq!(seen.report.case.lost, 0, "{:?}", seen.report.limits);
+    for name in ["ring-slot", "ring-chosen"] {
+        let path = seen.path(name);
+        seen.event(Kind::Open, |event| event.path.as_ref() == Some(&path) && event.path_from == Some("kernel"));
+    }
+    assert_eq!(seen.written("ring-slot"), 6);
+    let decoy = seen.path("ring-decoy");
+    assert_eq!(seen.of_kind(Kind::Open).filter(|event| event.path.as_ref() == Some(&decoy)).count(), 1);
+    let passed = seen.path("ring-passed");
+    for kind in [Kind::FdSend, Kind::FdReceive] {
+        seen.event(kind, |event| event.path.as_ref() == Some(&passed));
+    }
+    if seen.said == "0" {
+        seen.event(Kind::Pipe, |event| event.path.as_ref().is_some_and(|path| path.starts_with("pipe:[")));
+    }
+    let again = |event: &Event| event.family.as_deref() == Some("unix") && noted(event, UNCOUNTED_IN);
+    seen.event(Kind::Close, again);
 }

@@ -5,7 +5,7 @@ const NAMES: &[(i64, &str)] = &[
     (0, "ok"),
     (1, "EPERM"),
     (2, "ENOENT"),
-    (3, "ok"),
+    (3, "ESRCH"),
     (4, "EINTR"),
     (5, "EIO"),
     (6, "ENXIO"),
@@ -94,6 +94,7 @@ mod tests {
         for (ret, expected) in [
             (0, "ok"),
             (3, "ok"),
+            (-3, "ESRCH"),
             (-2, "ENOENT"),
             (-13, "EACCES"),
             (-111, "ECONNREFUSED"),

@@ -1,5 +1,6 @@
 /* Files: named, raced for, far away, very long, and reached by calls that few programs make. */
 #include "evade.h"
+#include <linux/aio_abi.h>
 #include <sys/xattr.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
@@ -310,6 +311,45 @@ static void copying(void)
 	printf("%lu\n", (unsigned long)sizeof(content));
 }
 
+static long submit(aio_context_t context, int fd, int operation, void *from, long length)
+{
+	struct iocb order = { .aio_fildes = fd,
+			      .aio_lio_opcode = operation,
+			      .aio_buf = (long)from,
+			      .aio_nbytes = length },
+		    *orders[] = { &order };
+	struct io_event done;
+	MUST(syscall(SYS_io_submit, context, 1, orders));
+	MUST(syscall(SYS_io_getevents, context, 1, 1, &done, 0));
+	return MUST(done.res);
+}
+
+/* Asynchronous reads and writes, memory that is spliced out of a pipe, and what is looked at before it is taken. */
+static void uncounted(void)
+{
+	char content[4096] = {};
+	aio_context_t context = 0;
+	MUST(syscall(SYS_io_setup, 8, &context));
+	int written = MUST(open(in("submitted"), O_CREAT | O_WRONLY, 0600)), through[2], pair[2];
+	submit(context, written, IOCB_CMD_PWRITE, content, sizeof(content));
+	MUST(mkfifo(in("ordered"), 0600));
+	int fifo = MUST(open(in("ordered"), O_RDWR));
+	MUST(write(fifo, "orders", 6));
+	submit(context, fifo, IOCB_CMD_PREAD, content, sizeof(content));
+	MUST(pipe(through));
+	MUST(write(through[1], "1234567", 7));
+	struct iovec all = { content, sizeof(content) };
+	MUST(vmsplice(through[0], &all, 1, 0));
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+	MUST(write(pair[1], "123456789", 9));
+	for (int n = 0; n < 3; n++)
+		MUST(recv(pair[0], content, 9, MSG_PEEK));
+	all.iov_len = 4;
+	struct msghdr message = { .msg_iov = &all, .msg_iovlen = 1 };
+	if (MUST(recvmsg(pair[0], &message, MSG_TRUNC)) != 9)
+		exit(1);
+}
+
 const struct way file_ways[] = {
 	{ "race", race },
 	{ "unread_page", unread_page },
@@ -322,5 +362,6 @@ const struct way file_ways[] = {
 	{ "large", large },
 	{ "contents", contents },
 	{ "copying", copying },
+	{ "uncounted", uncounted },
 	{},
 };

@@ -227,6 +227,37 @@ static void families(void)
 	printf("netlink=0\n");
 }
 
+/* One block of a message's ancillary data; where the next one goes. */
+static char *put_block(char *at, int type, const void *content, size_t length)
+{
+	*(struct cmsghdr *)at = (struct cmsghdr){ CMSG_LEN(length), SOL_SOCKET, type };
+	memcpy(CMSG_DATA((struct cmsghdr *)at), content, length);
+	return at + CMSG_SPACE(length);
+}
+
+/* A descriptor in a second block, and one behind more credentials than anybody needs. */
+static void pass_behind_others(int fd)
+{
+	char control[512] = {}, *end = control;
+	int first = MUST(open(in("passed"), O_RDONLY)),
+	    second = MUST(open(in("passed-second"), O_CREAT | O_RDONLY, 0600));
+	end = put_block(end, SCM_RIGHTS, &first, sizeof(first));
+	end = put_block(end, SCM_RIGHTS, &second, sizeof(second));
+	struct iovec vector = { "x", 1 };
+	struct msghdr message = {
+		.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = end - control
+	};
+	MUST(sendmsg(fd, &message, 0));
+	struct ucred own = { getpid(), getuid(), getgid() };
+	int behind = MUST(open(in("passed-behind"), O_CREAT | O_RDONLY, 0600));
+	end = control;
+	for (int n = 0; n < 5; n++)
+		end = put_block(end, SCM_CREDENTIALS, &own, sizeof(own));
+	end = put_block(end, SCM_RIGHTS, &behind, sizeof(behind));
+	message.msg_controllen = end - control;
+	MUST(sendmsg(fd, &message, 0));
+}
+
 /* A descriptor handed through a Unix socket, and messages of several addresses in one call. */
 static void passing(void)
 {
@@ -250,6 +281,7 @@ static void passing(void)
 	memcpy(&taken, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(taken));
 	close(file);
 	MUST(write(taken, "12345", 5));
+	pass_behind_others(pair[0]);
 	struct sockaddr_in peers[2] = { loopback(), loopback() };
 	peers[1].sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
 	struct iovec part = { "abc", 3 };

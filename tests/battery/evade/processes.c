@@ -3,8 +3,10 @@
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/shm.h>
 #include <sys/time.h>
 
 static void others(void)
@@ -165,6 +167,64 @@ static void trace_recorder(void)
 	printf("%d\n", recorder);
 }
 
+/* Signals whose senders claim that they come from elsewhere, to children that only a signal ends. */
+static pid_t waits(void)
+{
+	pid_t child = MUST(fork());
+	if (!child)
+		for (;;)
+			pause();
+	printf("%d\n", child);
+	return child;
+}
+
+static void forged_signals(void)
+{
+	siginfo_t info = { .si_code = -60 };
+	pid_t one = waits();
+	MUST(syscall(SYS_rt_sigqueueinfo, one, SIGTERM, &info));
+	waitpid(one, 0, 0);
+	pid_t two = waits();
+	info = (siginfo_t){ .si_signo = SIGKILL, .si_code = SI_TIMER };
+	MUST(syscall(SYS_pidfd_send_signal, MUST(syscall(SYS_pidfd_open, two, 0)), SIGKILL, &info, 0));
+	waitpid(two, 0, 0);
+	/* No process group has this number. */
+	if (kill(-4194305, SIGTERM) == 0)
+		exit(1);
+}
+
+/* A file system is made read-only through a handle on it, and a descriptor that is none is changed. */
+static void reconfigured(void)
+{
+	char *place = in("reconfigured");
+	MUST(mkdir(place, 0700));
+	MUST(unshare(CLONE_NEWNS));
+	MUST(mount(0, "/", 0, MS_REC | MS_PRIVATE, 0));
+	MUST(mount("argus-test", place, "tmpfs", 0, 0));
+	struct stat root;
+	MUST(stat(place, &root));
+	int handle = MUST(syscall(SYS_fspick, AT_FDCWD, place, 0));
+	MUST(syscall(SYS_fsconfig, handle, 0 /* FSCONFIG_SET_FLAG */, "ro", 0, 0));
+	MUST(syscall(SYS_fsconfig, handle, 7 /* FSCONFIG_CMD_RECONFIGURE */, 0, 0, 0));
+	printf("%llu\n", (unsigned long long)root.st_dev);
+	MUST(umount(place));
+	fchmod(999, 0600);
+	ftruncate(999, 0);
+}
+
+/* Memory that can be executed without anybody having asked for that by name. */
+static void executable(void)
+{
+	MUST(personality(READ_IMPLIES_EXEC));
+	MUST(mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0);
+	MUST(personality(0));
+	int segment = MUST(shmget(IPC_PRIVATE, 4096, 0700 | IPC_CREAT));
+	MUST(shmat(segment, 0, SHM_EXEC) == (void *)-1 ? -1 : 0);
+	MUST(shmctl(segment, IPC_RMID, 0));
+	/* Not every kernel keeps such secrets. */
+	printf("%d\n", syscall(SYS_memfd_secret, 0) >= 0);
+}
+
 static void kill_recorder(void)
 {
 	make(in("before"));
@@ -182,5 +242,8 @@ const struct way process_ways[] = {
 	{ "shared_table", shared_table },
 	{ "trace_recorder", trace_recorder },
 	{ "kill_recorder", kill_recorder },
+	{ "forged_signals", forged_signals },
+	{ "reconfigured", reconfigured },
+	{ "executable", executable },
 	{},
 };

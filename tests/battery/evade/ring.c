@@ -18,7 +18,7 @@ static void ring_setup(unsigned flags)
 	entries = mmap(0, params.sq_entries * sizeof(*entries), prot, map, ring, IORING_OFF_SQES);
 }
 
-static int ring_do(struct io_uring_sqe entry)
+static int ring_try(struct io_uring_sqe entry)
 {
 	unsigned *tail = (void *)(submission + params.sq_off.tail), at = *tail;
 	unsigned mask = *(unsigned *)(submission + params.sq_off.ring_mask);
@@ -38,7 +38,12 @@ static int ring_do(struct io_uring_sqe entry)
 		result = results[*head & mask];
 		__atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
 	} while (result.flags & IORING_CQE_F_NOTIF);
-	int value = result.res;
+	return result.res;
+}
+
+static int ring_do(struct io_uring_sqe entry)
+{
+	int value = ring_try(entry);
 	if (value < 0) {
 		fprintf(stderr, "operation %d: %s\n", entry.opcode, strerror(-value));
 		exit(1);
@@ -124,10 +129,53 @@ static void ring_rare(void)
 		.opcode = IORING_OP_WRITE, .flags = IOSQE_FIXED_FILE, .fd = 0, .addr = (long)"hidden", .len = 6 });
 }
 
+/* Files without a descriptor, while the descriptors of their numbers are other ones; a descriptor that is passed, a
+ * pipe, and one request that receives again and again. */
+static void ring_direct(void)
+{
+	ring_setup(0);
+	int none[4] = { -1, -1, -1, -1 }, pair[2];
+	MUST(syscall(SYS_io_uring_register, ring, IORING_REGISTER_FILES, none, 4));
+	MUST(dup2(MUST(open(in("ring-decoy"), O_CREAT | O_RDWR, 0600)), 0));
+	struct io_uring_sqe opens = { .opcode = IORING_OP_OPENAT,
+				      .fd = AT_FDCWD,
+				      .addr = (long)in("ring-slot"),
+				      .len = 0600,
+				      .open_flags = O_CREAT | O_RDWR,
+				      .file_index = 3 };
+	ring_do(opens);
+	ring_do((struct io_uring_sqe){
+		.opcode = IORING_OP_WRITE, .flags = IOSQE_FIXED_FILE, .fd = 2, .addr = (long)"direct", .len = 6 });
+	opens.addr = (long)in("ring-chosen");
+	opens.file_index = IORING_FILE_INDEX_ALLOC;
+	ring_do(opens);
+	MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	int file = MUST(open(in("ring-passed"), O_CREAT | O_WRONLY, 0600));
+	char control[CMSG_SPACE(sizeof(int))] = {}, byte = 'x';
+	struct iovec content = { &byte, 1 };
+	struct msghdr message = {
+		.msg_iov = &content, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+	*head = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
+				  .cmsg_type = SCM_RIGHTS,
+				  .cmsg_len = CMSG_LEN(sizeof(file)) };
+	memcpy(CMSG_DATA(head), &file, sizeof(file));
+	ring_do((struct io_uring_sqe){ .opcode = IORING_OP_SENDMSG, .fd = pair[0], .addr = (long)&message, .len = 1 });
+	ring_do((struct io_uring_sqe){ .opcode = IORING_OP_RECVMSG, .fd = pair[1], .addr = (long)&message, .len = 1 });
+	/* Which kernels know from 6.16 on. */
+	int ends[2];
+	printf("%d\n", ring_try((struct io_uring_sqe){ .opcode = 62 /* IORING_OP_PIPE */, .addr = (long)ends }));
+	/* With no buffer to receive into, this one ends at once. */
+	MUST(write(pair[0], "again", 5));
+	ring_try((struct io_uring_sqe){ .opcode = IORING_OP_RECV,
+					.flags = IOSQE_BUFFER_SELECT,
+					.ioprio = 2 /* IORING_RECV_MULTISHOT */,
+					.fd = pair[1],
+					.buf_group = 1 });
+}
+
 const struct way ring_ways[] = {
-	{ "io_uring", ring_inline },
-	{ "io_uring_worker", ring_worker },
-	{ "io_uring_poll", ring_poll },
-	{ "io_uring_rare", ring_rare },
-	{},
+	{ "io_uring", ring_inline },	{ "io_uring_worker", ring_worker }, { "io_uring_poll", ring_poll },
+	{ "io_uring_rare", ring_rare }, { "io_uring_direct", ring_direct }, {},
 };
