@@ -96,7 +96,23 @@ install_frameworks() {
         say 'they are not available here; the tests that need them will be skipped'
     fi
 }
-case " $* " in *' test '*) install_frameworks ;; esac
+
+# The coding agents that hooks are tried with; once, as they are large.
+install_coders() {
+    # shellcheck source=coders.sh
+    source "$(dirname "$0")/coders.sh"
+    [ -d "$coders" ] && return
+    say 'installing the coding agents that hooks are tried with, outside this folder'
+    local making=$coders.$$
+    mkdir -p "$making"
+    if command -v npm >/dev/null && npm install --silent --ignore-scripts --no-audit --no-fund --prefix "$making" "${coders_packages[@]}"; then
+        mv "$making" "$coders"
+    else
+        rm -rf "$making"
+        say 'they are not available here; the tests that need them will be skipped'
+    fi
+}
+case " $* " in *' test '*) install_frameworks && install_coders ;; esac
 
 # Rust. The oldest that builds the workspace stands in Cargo.toml.
 wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "$0")/../../Cargo.toml")

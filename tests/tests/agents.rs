@@ -1,7 +1,7 @@
 //! What agents say by themselves: marks of shells, hooks of coding agents, OpenTelemetry, MCP. Each is recorded as its
 //! users would, and ends in a report by tool, which is checked against the truth in the paths that were touched.
 
-use argus_schemas::report::{Facet, Report};
+use argus_schemas::report::{Call, Facet, Report};
 use argus_tests::{
     Scratch, as_root, can_capture, capture, files_beneath, on_path, one_at_a_time, program, report, run, shown, skip,
     workspace,
@@ -32,15 +32,21 @@ fn truth(scratch: &Scratch, owners: &[&str]) -> PathBuf {
 
 /// Who each file of the truth was given to: a call, candidates (`A|B`), or the verdict's word.
 fn owners(report: &Report, truth: &Path) -> BTreeSet<(String, String)> {
+    owners_by(report, truth, |call| call.name.clone())
+}
+
+/// The same, by another name of the calls than their tool's.
+fn owners_by(report: &Report, truth: &Path, called: impl Fn(&Call) -> String) -> BTreeSet<(String, String)> {
     let prefix = format!("{}/", truth.display());
     let touched = |effects: &[argus_schemas::report::Effect]| -> Vec<String> {
         let written = effects.iter().filter(|effect| effect.facet == Facet::Write);
         written.filter_map(|effect| effect.object.strip_prefix(&prefix)).map(str::to_owned).collect()
     };
-    let name = |id: &String| report.calls.iter().find(|call| &call.span_id == id).map_or("?", |call| &call.name);
+    let name =
+        |id: &String| report.calls.iter().find(|call| &call.span_id == id).map_or_else(|| "?".to_owned(), &called);
     let mut owners = BTreeSet::new();
     for call in &report.calls {
-        owners.extend(touched(&call.effects).into_iter().map(|file| (file, call.name.clone())));
+        owners.extend(touched(&call.effects).into_iter().map(|file| (file, called(call))));
     }
     for group in &report.unowned {
         let owner = match group.candidates.as_slice() {
@@ -194,6 +200,93 @@ fn a_coding_agents_hooks() {
         ("Broken off", Some("abandoned"), None),
     ];
     assert_eq!(told, expected);
+}
+
+/// A program of those coding agents that `make setup` installs (tests/support/coders.sh).
+fn coder(pattern: &str) -> Option<PathBuf> {
+    let script = format!(r#"source tests/support/coders.sh; printf '%s\n' "$coders"/node_modules/{pattern}"#);
+    let output = run(Command::new("bash").current_dir(workspace()).args(["-c", &script]));
+    let paths = String::from_utf8(output.stdout).expect("paths of this machine");
+    paths.lines().map(PathBuf::from).find(|path| path.exists())
+}
+
+/// Records a coding agent, and checks whose everything was that its model's calls touched.
+#[track_caller]
+fn check_coder(which: &str, pattern: &str, owners: &[&str], expected: &[(&str, &str)]) {
+    let what = format!("the hooks of {which} itself");
+    if !ready(&what) {
+        return;
+    }
+    let Some(program_of_it) = coder(pattern) else {
+        return skip(&what, "it is not installed");
+    };
+    let _alone = one_at_a_time();
+    let scratch = Scratch::new(which);
+    let truth = truth(&scratch, owners);
+    let case = scratch.join("agent.argus");
+    let command: Vec<OsString> = ["unshare", "-rn", "sh"]
+        .into_iter()
+        .map(OsString::from)
+        .chain([
+            workspace().join("tests/agents/coder.sh").into_os_string(),
+            which.into(),
+            program_of_it.into_os_string(),
+            truth.clone().into_os_string(),
+            program("argus-capture").into_os_string(),
+            scratch.join("home").into_os_string(),
+        ])
+        .collect();
+    let output = capture(&case, &[], &[], &command);
+    assert!(output.status.success(), "{}", shown(&output));
+    let report = report(&case);
+    let got: Vec<(String, String)> = owners_by(&report, &truth, |call| call.call_id.clone().unwrap_or_default())
+        .into_iter()
+        .filter(|(file, _)| file.ends_with("child"))
+        .collect();
+    let expected: Vec<_> = expected.iter().map(|(file, owner)| ((*file).to_owned(), (*owner).to_owned())).collect();
+    assert_eq!(got, expected, "{:#?}", report.findings);
+    let told = |call: &&Call| call.kind == "tool" && call.status.as_deref() == Some("ok") && call.args.is_some();
+    assert_eq!(report.calls.iter().filter(told).count(), owners.len(), "{:#?}", report.calls);
+    let hooks = report.calls.iter().flat_map(|call| &call.effects);
+    let of_hooks: Vec<_> = hooks.filter(|effect| effect.object.ends_with("/argus-capture")).collect();
+    assert!(of_hooks.is_empty(), "a hook is no act of a call: {of_hooks:#?}");
+}
+
+#[test]
+fn claude_codes_hooks() {
+    check_coder(
+        "claude",
+        "@anthropic-ai/claude-code-linux-*/claude",
+        &["Alone", "First", "Second", "Written", "Inner"],
+        &[
+            ("Alone/child", "Alone"),
+            ("Alone/grandchild", "Alone"),
+            ("First/child", "First"),
+            ("First/grandchild", "First"),
+            ("Inner/child", "Inner"),
+            ("Inner/grandchild", "Inner"),
+            ("Second/child", "Second"),
+            ("Second/grandchild", "Second"),
+        ],
+    );
+}
+
+#[test]
+fn codexs_hooks() {
+    // The two calls in the middle run at once: the command tells whose each shell is.
+    check_coder(
+        "codex",
+        "@openai/codex-linux-*/vendor/*/bin/codex",
+        &["Alone", "First", "Second"],
+        &[
+            ("Alone/child", "Alone"),
+            ("Alone/grandchild", "Alone"),
+            ("First/child", "First"),
+            ("First/grandchild", "First"),
+            ("Second/child", "Second"),
+            ("Second/grandchild", "Second"),
+        ],
+    );
 }
 
 #[test]
