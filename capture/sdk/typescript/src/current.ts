@@ -28,7 +28,7 @@ export const root: Current | undefined = (() => {
 export const unsure: Current = { id: "", trace: "" };
 /** The span that started this worker thread. */
 const starter = isMainThread ? undefined : root;
-/** What this thread works for outside of its own spans: a worker thread, for who started it, until it listens to others. */
+/** What this thread works for outside of its spans: a worker thread, for who started it, until it listens to others. */
 let own = starter;
 
 /** What was said last, and before that if the last is still held. */

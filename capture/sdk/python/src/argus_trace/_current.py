@@ -67,8 +67,8 @@ thread = _Thread()
 
 
 class _Process:
-    """Whether this process says whom it works for. A child that does not is known by its lineage, and by what it is told:
-    what it was born to is no news, and whom it works for later it may not know."""
+    """Whether this process says whom it works for. A child that does not is known by its lineage, and by what it is
+    told: what it was born to is no news, and whom it works for later it may not know."""
 
     speaks = False
 
@@ -89,8 +89,8 @@ def place() -> Place:
 
 
 def in_force(span: "Optional[Span]", at: Optional[Place] = None) -> "Optional[Span]":
-    """What a context works for whose current span is this: where a span was entered, and left elsewhere or out of order,
-    it is over; where it was only inherited, work for it goes on."""
+    """What a context works for whose current span is this: where a span was entered, and left elsewhere or out of
+    order, it is over; where it was only inherited, work for it goes on."""
     while span is not None and span.astray and span.place == (at or place()):
         span = span.above
     return span

@@ -146,16 +146,16 @@ def _detach(owner: Any, name: str) -> None:
 
 
 def wrap_forkserver(forkserver: Any) -> None:
-    """The process that forks children for every span. It is asked to for none, as the kernel sees who asks whom, and would
-    make the server that span's; each child says itself for which it is."""
+    """The process that forks children for every span. It is asked to for none: whoever asks it is seen to feed it, and
+    its later children would be that span's as well. Each child says itself for which it is."""
     _detach(forkserver.ForkServer, "ensure_running")
     # What its users call is bound to it already.
     _detach(forkserver, "connect_to_new_process")
 
 
 class _Sent:
-    """Something on its way through a queue of multiprocessing. The thread that writes it, which serves every call, does so
-    for whoever put it there; whoever reads it finds the thing itself, and needs nothing of this."""
+    """Something on its way through a queue of multiprocessing. The thread that writes it, which serves every call, does
+    so for whoever put it there; whoever reads it finds the thing itself, and needs nothing of this."""
 
     __slots__ = ("_item", "_span")
 

@@ -1,8 +1,9 @@
 """Queues of one's own: who takes something works for whoever put it there, if that can be told.
 
 A worker that a call started, and that takes from a queue, serves whoever fills it. But not every queue holds work: some
-hold what is borrowed and given back, or results. So the worker is said to work for another call only if its own has ended,
-if it takes not for the first time, and if nobody puts back what they took; else that it is not known whom it works for.
+hold what is borrowed and given back, or results. So the worker is said to work for another call only if its own has
+ended, if it takes not for the first time, and if nobody puts back what they took; else that it is not known whom it
+works for.
 Who is within a call that it entered itself works for that call, whatever it takes.
 """
 
@@ -132,8 +133,8 @@ _UNSEEN = ("_queue", "gevent._gevent_cqueue", "gevent.queue")
 
 
 def started_for(span: "Span", *held: Any) -> "Span":
-    """Whom a thread works for that is started within a span, and holds these: nobody knows, if it has a queue that cannot be
-    followed in its arguments, or in what its function refers to."""
+    """Whom a thread works for that is started within a span, and holds these: nobody knows, if it has a queue that
+    cannot be followed in its arguments, or in what its function refers to."""
     try:
         return UNSURE if any(type(one).__module__ in _UNSEEN for thing in held for one in _within(thing)) else span
     except (AttributeError, TypeError, ValueError):
@@ -160,7 +161,7 @@ _WAITERS = ("threading", "queue", "concurrent.futures", "asyncio", "multiprocess
 
 
 def wrap_conditions(threading: Any) -> None:
-    """A thread that a call started, and that waits for a condition of its own, may do what it then finds for anybody."""
+    """A thread that a call started, and that waits for a condition of its own, may work for anybody afterwards."""
     wait = threading.Condition.wait
 
     @functools.wraps(wait)
@@ -189,8 +190,8 @@ def _lose() -> None:
 
 
 def wrap_connections(module: Any) -> None:
-    """What multiprocessing's queues and pipes bring to a child that was started for a call is for whoever sent it. Other
-    processes than children read answers."""
+    """What multiprocessing's queues and pipes bring to a child that was started for a call is for whoever sent it.
+    Other processes than children read answers."""
 
     def reading(name: str) -> None:
         read = getattr(module._ConnectionBase, name)
