@@ -35,6 +35,11 @@ fn value(option: &'static str, text: Option<&str>) -> Result<Option<Value>> {
     Ok(text.map(parse).transpose()?.map(bounded))
 }
 
+/// What a span is called: a script whose variable is empty is not stopped for it.
+fn named(name: &str) -> &str {
+    if name.trim().is_empty() { "(no name)" } else { name }
+}
+
 fn random(bytes: &mut [u8]) -> Result<String> {
     let filled = File::open("/dev/urandom").and_then(|mut source| source.read_exact(bytes));
     filled.map_err(|source| Error::System { doing: "making a span's id", source })?;
@@ -50,11 +55,9 @@ fn start(start: &MarkStart, traceparent: Option<&str>, stack: Option<&str>) -> R
         None => random(&mut [0; 16])?,
     };
     let span = random(&mut [0; 8])?;
-    // A script whose variable is empty is not stopped for it.
-    let name = Some(start.name.as_str()).filter(|name| !name.trim().is_empty()).unwrap_or("(no name)");
     let line = json!({
         "v": 1, "type": "start", "span": span, "trace": trace, "parent": parent_span, "kind": start.kind,
-        "name": name, "boot_ns": boot_ns(), "for": start.pid.unwrap_or_else(shell), "args": args,
+        "name": named(&start.name), "boot_ns": boot_ns(), "for": start.pid.unwrap_or_else(shell), "args": args,
         "declares": declares,
     });
     let told = in_time(move || listener.tell(&line)) == Some(true);
@@ -117,6 +120,11 @@ mod tests {
         // Nothing that a shell would execute.
         check(Some("$(reboot)"), None);
         check(Some(&format!("{OUTER}:;reboot")), None);
+    }
+
+    #[test]
+    fn what_has_no_name_says_so() {
+        assert_eq!(["deploy", "", " \t"].map(named), ["deploy", "(no name)", "(no name)"]);
     }
 
     #[test]

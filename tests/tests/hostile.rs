@@ -367,3 +367,17 @@ fn what_leads_out_of_the_case() {
         });
     }
 }
+
+#[test]
+fn a_log_in_utf_16_is_told_how_to_be_read() {
+    let scratch = Scratch::new("utf-16");
+    let (case, log) = (scratch.join("sound.argus"), scratch.join("log.jsonl"));
+    copy_folder(&sound(), &case);
+    let units = "\u{feff}{\"type\":\"user\",\"sessionId\":\"s\"}\n".encode_utf16();
+    fs::write(&log, units.flat_map(u16::to_le_bytes).collect::<Vec<u8>>()).expect("writable");
+    for format in [&[][..], &["--format".as_ref(), "claude-code".as_ref()]] {
+        let output = analyze(&[&["import".as_ref(), case.as_os_str(), log.as_os_str()], format].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("iconv"), "{}", shown(&output));
+    }
+}
