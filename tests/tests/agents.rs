@@ -142,6 +142,43 @@ fn a_shells_marks() {
 }
 
 #[test]
+fn a_file_that_goes_from_step_to_step() {
+    if !ready("links of a shell") {
+        return;
+    }
+    let scratch = Scratch::new("links");
+    let (folder, script) = (scratch.join("handed"), workspace().join("tests/agents/links.sh"));
+    fs::create_dir(&folder).expect("folders can be made");
+    let argus = program("argus-capture").into_os_string();
+    let command = ["sh".into(), script.into_os_string(), folder.clone().into_os_string(), argus];
+    let report = check(&scratch, &[], &command, &scratch.join("truth"), &[], &[]);
+    let name = |id: &str| {
+        report
+            .calls
+            .iter()
+            .find(|call| call.span_id == id)
+            .map_or_else(|| format!("span {id}"), |call| call.name.clone())
+    };
+    let mut told = BTreeSet::new();
+    for link in &report.links {
+        for one in link.objects.iter().filter(|one| Path::new(&one.object).starts_with(&folder)) {
+            let to = link.to.as_deref().map_or_else(|| "the agent".to_owned(), name);
+            let text = format!("{} {} {to} {}", name(&link.from), one.given(link.way, name), one.taken_how(link.way));
+            let text = text.replace(&format!("{}/", folder.display()), "");
+            told.insert(
+                text.split(" (event ").map(|part| part.split_once(')').map_or(part, |(_, rest)| rest)).collect(),
+            );
+        }
+    }
+    let expected = [
+        "write wrote old, which rename renamed to new, which open opened",
+        "write wrote old, which rename renamed to new, which run executed",
+        "open opened for writing new, which run executed",
+    ];
+    assert_eq!(told, expected.map(str::to_owned).into(), "{:#?}", report.links);
+}
+
+#[test]
 fn a_coding_agents_hooks() {
     if !ready("hooks of a coding agent") {
         return;

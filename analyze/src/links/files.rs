@@ -32,6 +32,9 @@ const PATH_ONLY: u64 = 0o10_000_000;
 /// What is not stored anywhere: a device, or the kernel's own files.
 const NOWHERE: [&str; 3] = ["/dev/", "/proc/", "/sys/"];
 
+/// Files in memory that lie beneath devices.
+const SHARED: &str = "/dev/shm/";
+
 /// Programs whose first argument is what they run.
 const INTERPRETERS: [&str; 8] = ["python", "node", "perl", "ruby", "php", "deno", "bun", "lua"];
 
@@ -95,7 +98,8 @@ pub(super) fn links(events: &LazyFrame, attribution: &Attribution, forest: &Fore
         .lazy()
         .filter(col("verdict").eq(lit("attributed")))
         .select([col("event_id"), col("owner")]);
-    let stored = NOWHERE.iter().fold(beneath("/"), |stored, place| stored.and(beneath(place).not()));
+    let stored =
+        NOWHERE.iter().fold(beneath("/"), |stored, place| stored.and(beneath(place).not())).or(beneath(SHARED));
     let flags = || col("flags").fill_null(lit(0u64));
     let has = |flag: u64| flags().and(lit(flag)).neq(lit(0u64));
     let known = || col("dev").is_not_null().and(col("inode").is_not_null());
