@@ -134,8 +134,9 @@ pub const WAYS: &[Way] = &[
     ("io_uring_direct", direct_requests),
 ];
 
-/// Those whose facts differ from run to run: what the kernel took of what was rewritten, and ports that it chose.
-pub const DIFFERING: &[&str] = &["race", "race_address", "families"];
+/// Those whose facts differ from run to run: what the kernel took of what was rewritten, and ports that it chose; or from
+/// plan to plan: a link's name, and the file that it leads to.
+pub const DIFFERING: &[&str] = &["race", "race_address", "families", "links"];
 
 fn requests(seen: &Seen) {
     assert_eq!(seen.report.case.lost, 0, "{:?}", seen.report.limits);

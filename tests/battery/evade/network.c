@@ -26,10 +26,7 @@ static void counted(void)
 	struct sockaddr_in peer = loopback();
 	int fd = MUST(socket(AF_INET, SOCK_DGRAM, 0));
 	struct iovec parts[] = { { "0123456789", 10 }, { "01234", 5 } };
-	struct msghdr message = { .msg_name = &peer,
-				  .msg_namelen = sizeof(peer),
-				  .msg_iov = parts,
-				  .msg_iovlen = 2 };
+	struct msghdr message = { .msg_name = &peer, .msg_namelen = sizeof(peer), .msg_iov = parts, .msg_iovlen = 2 };
 	MUST(sendmsg(fd, &message, 0));
 	MUST(connect(fd, (void *)&peer, sizeof(peer)));
 	MUST(sendto(fd, "abc", 3, 0, (void *)&peer, sizeof(peer)));
