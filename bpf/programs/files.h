@@ -183,7 +183,7 @@ static __noinline int compare_with_draft(struct scratch *s, struct thread_state 
 	struct draft *draft = bpf_task_storage_get(&drafts, task, 0, 0);
 	/* Of a page that was not in memory yet, or of more than a draft holds: the call itself brought it in, and what
 	 * is read now is all there is. It may have been another name while the kernel read it. */
-	bool seen = draft && draft->valid && draft->call == own->calls && !draft->errors;
+	bool seen = draft && draft->valid && draft->call == own->calls && !(draft->errors & ~ERROR_UNATTACHED);
 	if (draft)
 		draft->valid = 0;
 	if (!seen) {

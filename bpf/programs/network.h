@@ -88,7 +88,9 @@ static __noinline int append_address_argument(struct scratch *s, const void *fro
 		return 0;
 	}
 	if (!draft) {
-		s->event.errors |= ERROR_UNSEEN_START;
+		/* Of the further messages of a call, none was read at its start. */
+		if (first)
+			s->event.errors |= ERROR_UNSEEN_START;
 		append_address(s, now, bytes);
 		return 0;
 	}
