@@ -271,8 +271,8 @@ struct messages {
 	__u64 vector;
 	__s64 result; /* of the call as a whole, where it speaks for every message; else 0 */
 	__u64 file;
-	__u64 flags; /* of receiving */
-	__u64 receives;
+	__u32 flags; /* of receiving */
+	__u32 receives;
 };
 
 static long message_step(__u32 index, void *context)

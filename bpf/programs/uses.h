@@ -25,11 +25,10 @@ struct file_use {
 	__u32 tid;
 	__u32 epoch;
 	__u32 calls;
-	__u32 several_threads;
-	__u32 made; /* of a TCP connection that somebody outside had made: by which side */
+	__u16 several_threads;
+	__u16 made; /* of a TCP connection that somebody outside had made: by which side */
 	__u32 dev;
 	__u32 uncounted; /* which ways it is used without being counted: bits of an event's errors */
-	__u32 zero;
 };
 
 struct {
@@ -214,7 +213,7 @@ static __noinline int note_submitted(struct thread_state *own, long ret)
 }
 
 /* Of a connection that counts its bytes here and not itself. */
-static __noinline int note_accepted(struct task_struct *task, struct file *file)
+static __always_inline int note_accepted(struct task_struct *task, struct file *file)
 {
 	if (!task || !file)
 		return 0;
