@@ -69,7 +69,7 @@ INIT
 sed -i "s|MODULES|$modules|" "$root/init"
 chmod +x "$root/init"
 (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) >"$folder/initrd"
-timeout 600 qemu-system-x86_64 -accel tcg -cpu max -m 1024 -smp 2 -nographic -no-reboot -nic none -kernel "$kernel" \
+timeout 1500 qemu-system-x86_64 -accel tcg -cpu max -m 1024 -smp 2 -nographic -no-reboot -nic none -kernel "$kernel" \
     -initrd "$folder/initrd" -append 'console=ttyS0 quiet panic=1' </dev/null >"$folder/console" 2>&1
 sed -n 's/^OUT //p' "$folder/console" | tr -d '\r' | base64 -d | tar -x -C "$folder/out"
 sed -i '/^OUT /d' "$folder/console"
