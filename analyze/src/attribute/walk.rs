@@ -184,7 +184,7 @@ impl Walker<'_> {
                     self.found.unset.entry(owner(&state.ownership)).or_default().push(exec.clone());
                 }
                 let inherited = before.is_some_and(|image| image.traceparent == exec.traceparent);
-                if let Some(span) = self.served(process, exec, claims).filter(|_| !separate) {
+                if !separate && let Some(span) = self.served(process, exec, claims) {
                     (state.ownership, state.source) = (Ownership::span(span, Basis::Argument), Some(Basis::Argument));
                     // What the program before it had read is gone with that.
                     feeds.retain(|(_, feed)| feed.until_ns > exec.boot_ns);
