@@ -52,7 +52,7 @@ pub fn examine<T>(path: &Path, look: impl FnOnce(&Examined) -> T) -> Result<(Ana
         manifest: &case.manifest,
         manifest_sha256: &case.manifest_sha256,
         signature: &case.signature,
-        spans: &case.said.spans,
+        spans: &case.said.calls(),
         refused: &case.refused,
         unreadable: &case.unreadable,
         effects: &effects::collect(&named, verdicts, origin)?,

@@ -128,7 +128,7 @@ fn line(
             let name = text("agent_type").or(sub_agent).ok_or("it names no sub-agent")?;
             return Ok(Some(json!({
                 "v": 1, "type": "start", "span": run.ok_or("it names no sub-agent")?, "kind": "agent", "name": name,
-                "session": session, "agent": sub_agent, "boot_ns": boot_ns, "for": agent, "source": HOOK,
+                "call_id": sub_agent, "session": session, "agent": sub_agent, "boot_ns": boot_ns, "for": agent, "source": HOOK,
             })));
         }
         _ => {}

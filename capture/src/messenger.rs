@@ -3,7 +3,7 @@
 //! It must never be in the way: outside a capture nothing is said, what cannot be delivered in time is given up, and
 //! whoever waits for it learns of neither.
 
-use argus_schemas::span_log::is_shell;
+use argus_schemas::span_log::{is_launcher, is_shell};
 use serde_json::Value;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -118,10 +118,10 @@ pub fn shell() -> i32 {
     std::iter::successors(Some(parent()), substitution).take(ANCESTORS_MAX).last().unwrap_or_else(parent)
 }
 
-/// The nearest ancestor that is no shell: agents run their hooks through one.
+/// The nearest ancestor that is no shell and no launcher: agents run their hooks through such.
 pub fn agent() -> i32 {
     let ancestors = std::iter::successors(Some(parent()), |pid| parent_of(*pid)).take(ANCESTORS_MAX);
-    let mut other = ancestors.filter(|pid| !program_of(*pid).is_some_and(|name| is_shell(&name)));
+    let mut other = ancestors.filter(|pid| !program_of(*pid).is_some_and(|name| is_shell(&name) || is_launcher(&name)));
     other.next().unwrap_or_else(parent)
 }
 

@@ -40,6 +40,13 @@ pub fn is_shell(program: &str) -> bool {
     matches!(name, "sh" | "bash" | "dash" | "ash" | "zsh" | "ksh" | "mksh" | "fish" | "busybox")
 }
 
+/// Whether a program of this name does nothing but start the one that it is told: what stands between an agent and its hook
+/// beside shells.
+pub fn is_launcher(program: &str) -> bool {
+    let name = program.rsplit('/').next().unwrap_or(program);
+    matches!(name, "timeout" | "env" | "nice" | "ionice" | "nohup" | "setsid" | "stdbuf" | "taskset" | "chrt" | "time")
+}
+
 /// A line as it was received, with what the kernel says of its author: one line of the journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Received {
@@ -465,8 +472,8 @@ impl Assembler {
                 };
                 for (_, span) in spans.iter_mut().enumerate().filter(its) {
                     abandon(span, boot_ns, received);
-                    // What has no id is no call, but the sub-agent's run.
-                    if matches!(whose, Whose::SubAgent(_)) && span.call_id.is_none() {
+                    // What has the sub-agent's id, or none as in older logs, is no call, but its run.
+                    if matches!(&whose, Whose::SubAgent(one) if span.call_id.as_ref().is_none_or(|id| id == one)) {
                         span.status = Some("ok".to_owned());
                     }
                 }

@@ -12,8 +12,9 @@ def hook(event, **more):
     told = {"hook_event_name": event, "session_id": "s1", "transcript_path": "/none", "cwd": "/", **more}
     for group in settings[event]:
         for one in group["hooks"]:
-            # A person's own hook may stand beside it, so that the shell stays.
-            ran = subprocess.run(["sh", "-c", one["command"] + "; exit $?"], input=json.dumps(told).encode(), capture_output=True)
+            # A person's own hook may stand beside it, so that the shell stays; and who distrusts hooks limits their time.
+            command = f"timeout 60 {one['command']}" if event == "PostToolUse" else one["command"]
+            ran = subprocess.run(["sh", "-c", command + "; exit $?"], input=json.dumps(told).encode(), capture_output=True)
             assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b""), ran
 
 

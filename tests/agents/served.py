@@ -1,5 +1,6 @@
 """An MCP client and, behind the proxy, a server of the real package. The server touches, in the folder of each call, what that
-one causes.  Usage: served.py TRUTH ARGUS_CAPTURE [LAUNCHER], or served.py --serve TRUTH"""
+one causes. With ARGUS_ADAPTER in its environment, the client tells of its calls itself as well, as the SDK's adapter does.
+Usage: served.py TRUTH ARGUS_CAPTURE [LAUNCHER], or served.py --serve TRUTH"""
 
 import os
 import subprocess
@@ -34,6 +35,11 @@ def serve(truth):
 async def call(truth, argus, *launcher):
     from mcp import ClientSession, StdioServerParameters
     from mcp.client.stdio import stdio_client
+
+    if "ARGUS_ADAPTER" in os.environ:
+        from argus_trace.adapters import mcp
+
+        assert mcp.install()
 
     behind = ["mcp", "--name", "files", "--", *launcher, sys.executable, __file__, "--serve", truth]
     # Clients give a server little of their environment; where the capture listens has to be among it.

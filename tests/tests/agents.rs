@@ -367,6 +367,60 @@ const TRACED: [(&str, &str); 7] = [
     ("none/after", "runtime"),
 ];
 
+#[test]
+fn an_agent_of_whose_calls_two_streams_tell() {
+    let what = "calls that the SDK and OpenTelemetry tell of";
+    if !ready(what) {
+        return;
+    }
+    let Some(python) = python() else {
+        return skip(what, "the packages that `make setup` installs for it are not there");
+    };
+    let scratch = Scratch::new("doubled");
+    let truth = truth(&scratch, &["none", "alone", "one", "other"]);
+    let command = [
+        "env".into(),
+        sdk_path(),
+        python.into_os_string(),
+        workspace().join("tests/agents/doubled.py").into_os_string(),
+        truth.clone().into_os_string(),
+    ];
+    let case = scratch.join("doubled.argus");
+    let _alone = one_at_a_time();
+    let output = capture(&case, &["--otlp", "127.0.0.1:0"], &[], &command);
+    assert!(output.status.success(), "{}", shown(&output));
+    let report = report(&case);
+    // Each call once, and everything is the one's that was told of that folder.
+    let told: Vec<_> = report.calls.iter().map(|call| (call.name.as_str(), call.status.as_deref())).collect();
+    assert_eq!(told, [("write", Some("ok")); 3], "{:#?}", report.findings);
+    let folder = |call: &Call| {
+        let args: serde_json::Value = serde_json::from_str(call.args.as_deref().unwrap_or("null")).expect("JSON");
+        args["folder"].as_str().unwrap_or_default().to_owned()
+    };
+    let expected = [
+        ("none/before", "runtime"),
+        ("alone/own", "alone"),
+        ("alone/child", "alone"),
+        ("none/between", "runtime"),
+        ("one/own", "one"),
+        ("one/child", "one"),
+        ("other/own", "other"),
+        ("other/child", "other"),
+        ("none/after", "runtime"),
+    ];
+    let expected = expected.map(|(file, owner)| (file.to_owned(), owner.to_owned())).into();
+    assert_eq!(owners_by(&report, &truth, folder), expected, "{:#?}", report.findings);
+    let differ: Vec<_> = report.findings.iter().filter(|finding| finding.rule == "streams-differ").collect();
+    assert!(differ.is_empty(), "{differ:#?}");
+}
+
+/// The SDK, for a command that `env` starts.
+fn sdk_path() -> OsString {
+    let mut variable = OsString::from("PYTHONPATH=");
+    variable.push(workspace().join("capture/sdk/python/src"));
+    variable
+}
+
 /// Sends a span to an address, and waits until it is taken.
 fn send_otlp(address: &str, name: &str) {
     let span = format!(
@@ -458,7 +512,13 @@ fn check_journal_alone(scratch: &Scratch, truth: &Path, expected: &BTreeSet<(Str
 
 #[test]
 fn an_mcp_server_behind_the_proxy() {
-    check_mcp("an MCP server behind the proxy", &[]);
+    check_mcp("an MCP server behind the proxy", &[], false);
+}
+
+/// Of each call the client's SDK and the proxy tell: that is one call.
+#[test]
+fn an_mcp_server_behind_the_proxy_of_a_client_that_tells() {
+    check_mcp("an MCP server behind the proxy of a client that tells", &[], true);
 }
 
 /// The proxy alone, with messages as peers may send them: long, with half a character, of a call that its agent's hook tells
@@ -497,11 +557,11 @@ fn mcp_messages_of_every_kind() {
 /// As `npx` and `uv run` do: they wait for the server that they started, which has their input and output.
 #[test]
 fn an_mcp_server_behind_a_launcher() {
-    check_mcp("an MCP server behind a launcher", &["sh", "-c", r#"timeout 600 "$@"; exit $?"#, "sh"]);
+    check_mcp("an MCP server behind a launcher", &["sh", "-c", r#"timeout 600 "$@"; exit $?"#, "sh"], false);
 }
 
 #[track_caller]
-fn check_mcp(what: &str, launcher: &[&str]) {
+fn check_mcp(what: &str, launcher: &[&str], client_tells: bool) {
     if !ready(what) {
         return;
     }
@@ -510,7 +570,11 @@ fn check_mcp(what: &str, launcher: &[&str]) {
     };
     let scratch = Scratch::new("mcp");
     let truth = truth(&scratch, &["none", "look", "fail"]);
+    let adapter = if client_tells { "ARGUS_ADAPTER=1" } else { "LC_ALL=C" };
     let command: Vec<OsString> = [
+        "env".into(),
+        sdk_path(),
+        adapter.into(),
         python.into_os_string(),
         workspace().join("tests/agents/served.py").into_os_string(),
         truth.clone().into_os_string(),
@@ -538,6 +602,8 @@ fn check_mcp(what: &str, launcher: &[&str]) {
         })
         .collect();
     let hint = |value: bool, from: &str| serde_json::json!({"value": value, "from": from});
+    let differ: Vec<_> = report.findings.iter().filter(|finding| finding.rule == "streams-differ").collect();
+    assert!(differ.is_empty(), "{differ:#?}");
     let expected = [
         ("mcp__files__look", Some(r#"{"depth":3}"#), Some("ok"), hint(true, "explicit")),
         ("mcp__files__fail", None, Some("error"), hint(false, "default")),

@@ -141,6 +141,7 @@ pub struct Claims<'a> {
     by_process: BTreeMap<ProcessKey, Vec<usize>>,
     marks: BTreeMap<ProcessKey, Vec<ThreadMark>>,
     distrust: Vec<u64>,
+    calls: BTreeMap<usize, usize>,
     origin: u64,
 }
 
@@ -201,6 +202,7 @@ impl<'a> Claims<'a> {
             by_process: BTreeMap::new(),
             marks: BTreeMap::new(),
             distrust: Vec::new(),
+            calls: BTreeMap::new(),
             origin,
         };
         let (mut homeless, mut contradicting, mut twice) = (Tally::default(), Tally::default(), Tally::default());
@@ -407,6 +409,17 @@ impl<'a> Claims<'a> {
         }
     }
 
+    /// Spans that tell of the far side of a call, with that call.
+    pub fn sides_of(&mut self, sides: &BTreeMap<String, String>) {
+        let place = |id: &String| self.by_id.get(id.as_str()).copied();
+        self.calls = sides.iter().filter_map(|(side, call)| Some((place(side)?, place(call)?))).collect();
+    }
+
+    /// The call that a span tells of: itself, or the one whose far side it is.
+    pub fn call_of(&self, span: usize) -> usize {
+        self.calls.get(&span).copied().unwrap_or(span)
+    }
+
     /// What was lost or could not be read of what the agent said may have told of ends: a span that has none is not known to
     /// be open any more. A line that a process sent tells of its own spans, or of those that it reports for others; where
     /// it is not known what was lost, of any. `unread` are the senders and the instants of lines that could not be read.
@@ -540,7 +553,9 @@ impl<'a> Claims<'a> {
         let mut parts = traceparent.split('-');
         let (_version, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
         let index = *self.by_id.get(span)?;
-        let same_trace = self.spans[index].trace_id.as_deref().is_none_or(|known| known == trace);
+        let named = &self.spans[index];
+        // Another stream that tells of the call, under an id of its own, has a trace of its own.
+        let same_trace = named.span_id != span || named.trace_id.as_deref().is_none_or(|known| known == trace);
         (self.usable[index] && same_trace).then_some(index)
     }
 

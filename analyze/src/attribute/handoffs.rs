@@ -214,14 +214,28 @@ impl Feeds {
         }
         let mut grown = false;
         for (process, by, feed) in found {
-            let known = self.0.entry(process).or_default();
-            let before = known.get(&by).copied();
-            let mut now = before.filter(|known| known.from_ns <= feed.from_ns).unwrap_or(feed);
-            now.until_ns = before.map_or(feed.until_ns, |known| known.until_ns.max(feed.until_ns));
-            grown |= before != Some(now);
-            known.insert(by, now);
+            grown |= self.add(process, by, feed);
         }
         grown
+    }
+
+    /// Adds that a process received something; whether that is anything new.
+    fn add(&mut self, process: ProcessKey, by: Option<usize>, feed: Feed) -> bool {
+        let known = self.0.entry(process).or_default();
+        let before = known.get(&by).copied();
+        let mut now = before.filter(|known| known.from_ns <= feed.from_ns).unwrap_or(feed);
+        now.until_ns = before.map_or(feed.until_ns, |known| known.until_ns.max(feed.until_ns));
+        known.insert(by, now);
+        before != Some(now)
+    }
+
+    /// Gives what was sent for spans to the calls that they tell of.
+    pub fn unite(&mut self, call_of: &impl Fn(usize) -> usize) {
+        for (process, feeds) in std::mem::take(&mut self.0) {
+            for (by, feed) in feeds {
+                self.add(process, by.map(call_of), feed);
+            }
+        }
     }
 }
 

@@ -67,6 +67,19 @@ impl Ownership {
         }
     }
 
+    /// The same, of the calls that these spans tell of.
+    fn of_calls(&self, call_of: &impl Fn(usize) -> usize) -> Self {
+        let calls = |spans: &[usize]| spans.iter().map(|span| call_of(*span)).collect::<BTreeSet<usize>>();
+        let holder = match &self.holder {
+            Holder::Span(span) => Holder::Span(call_of(*span)),
+            Holder::Several(spans) => return Self::of_candidates(calls(spans), Basis::Window),
+            Holder::Agent(span) => Holder::Agent(span.map(call_of)),
+            Holder::Doubtful(spans, reason) => Holder::Doubtful(calls(spans).into_iter().collect(), reason.clone()),
+            Holder::Unknown(reason) => Holder::Unknown(reason.clone()),
+        };
+        Self { holder, basis: self.basis }
+    }
+
     /// The agent's own.
     pub fn agent(span: Option<usize>) -> Self {
         Self { holder: Holder::Agent(span), basis: None }
@@ -155,6 +168,14 @@ impl Ledger {
         }
         if steps.last().is_none_or(|last| last.ownership != ownership) {
             steps.push(Step { from_ns, ownership });
+        }
+    }
+
+    /// Gives what spans own to the calls that they tell of.
+    pub fn unite(&mut self, call_of: &impl Fn(usize) -> usize) {
+        for steps in self.steps.values_mut() {
+            steps.iter_mut().for_each(|step| step.ownership = step.ownership.of_calls(call_of));
+            steps.dedup_by(|next, held| next.ownership == held.ownership);
         }
     }
 

@@ -1,15 +1,12 @@
 //! Spans that one process reports for another: a hook for its agent, a command for the shell that it was typed into.
 //!
 //! Such a span belongs to the process that it was reported for, if the messenger descends from that process, with nothing
-//! but shells between them, or started it, itself or through a launcher, and if no other call owns the messenger. A messenger that the agent forked while another call
-//! was open is that call's by its window alone; that says nothing, as agents run their hooks beside their calls.
+//! but shells and what starts others between them, or started it, itself or through a launcher. Whether another call owns
+//! the messenger shows only later ([`super::foreign`]).
 
-use super::claims::Claims;
-use super::ledger::{Holder, Ledger};
 use crate::forest::{Forest, Process};
 use argus_schemas::manifest::ProcessKey;
-use argus_schemas::span_log::is_shell;
-use argus_schemas::verdicts::Basis;
+use argus_schemas::span_log::{is_launcher, is_shell};
 
 /// One messenger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +43,7 @@ impl Messenger {
         while named(parent) != for_pid {
             let executed = parent.execs.partition_point(|exec| exec.boot_ns < fork.boot_ns);
             let image = forest.image_before(parent.key, executed)?;
-            if !image.exe.as_deref().is_some_and(is_shell) {
+            if !image.exe.as_deref().is_some_and(|exe| is_shell(exe) || is_launcher(exe)) {
                 return None;
             }
             line.push(parent.key);
@@ -58,22 +55,5 @@ impl Messenger {
     /// When the process that it speaks for sent it off.
     pub fn sent_ns(&self) -> Option<u64> {
         self.line.last().map(|first| first.start_ns)
-    }
-
-    /// The call that it was really sent from, if that is another than the span that it tells of.
-    pub fn sent_from(&self, span: usize, forest: &Forest, ledger: &Ledger, claims: &Claims) -> Option<usize> {
-        let born = self.line.last().and_then(|first| {
-            let (parent, fork) = forest.forked_by(*first)?;
-            ledger
-                .at(parent.key, fork.tid, fork.boot_ns)
-                .filter(|born| !matches!(born.basis, Some(Basis::Window | Basis::Handoff)))
-        });
-        let carried = self.line.iter().filter_map(|process| {
-            ledger.at(*process, process.pid, self.spoke_ns).filter(|now| now.basis == Some(Basis::Carrier))
-        });
-        born.into_iter().chain(carried).find_map(|ownership| match ownership.holder {
-            Holder::Span(owner) if owner != span && !claims.encloses(owner, span) => Some(owner),
-            _ => None,
-        })
     }
 }

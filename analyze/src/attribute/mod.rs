@@ -16,6 +16,7 @@ pub mod claims;
 mod contradictions;
 pub mod earlier;
 pub mod ends;
+mod foreign;
 pub mod handoffs;
 mod holes;
 pub mod join;
@@ -82,11 +83,13 @@ pub fn attribute<'a>(
 ) -> Result<(Attribution<'a>, Vec<Finding>)> {
     let (mut claims, mut findings) = Claims::check(&said.spans, &said.marks, forest, manifest);
     claims.also_known(&said.aliases);
+    claims.sides_of(&said.sides);
     claims.doubt_ends(&said.unread, &manifest.losses);
     let arguments = Arguments::default();
     let ends = ends::read(events, forest)?;
-    let (walked, contradictions) = walk::walk(forest, &mut claims, &arguments, &ends, &Holes::of(manifest));
+    let (mut walked, contradictions) = walk::walk(forest, &mut claims, &arguments, &ends, &Holes::of(manifest));
     findings.extend(contradictions);
+    walked.unite(|span| claims.call_of(span));
     let walk::Walked { ledger, settled, feeds } = walked;
     let known = objects::Known { forest, ledger: &ledger, feeds: &feeds, claims: &claims };
     let named = objects::named(events, names, &known, &arguments)?;

@@ -20,6 +20,7 @@ use argus_schemas::manifest::{Loss, Manifest, ProcessKey};
 use argus_schemas::report::Finding;
 use argus_schemas::spans::{Mark, Span};
 use polars::prelude::*;
+use std::collections::BTreeMap;
 
 /// A process is named by its pid; it starts at ten times that, so that pids are also the order of birth.
 fn key(pid: i32) -> ProcessKey {
@@ -36,6 +37,8 @@ struct Scene {
     marks: Vec<Mark>,
     uses: Vec<ends::Row>,
     unread: Vec<(Option<i32>, u64)>,
+    aliases: BTreeMap<String, String>,
+    sides: BTreeMap<String, String>,
     manifest: Manifest,
 }
 
@@ -48,6 +51,8 @@ impl Scene {
             marks: Vec::new(),
             uses: Vec::new(),
             unread: Vec::new(),
+            aliases: BTreeMap::new(),
+            sides: BTreeMap::new(),
             manifest: manifest(),
         };
         scene.manifest.root = Some(key(AGENT));
@@ -126,6 +131,19 @@ impl Scene {
         self.that(|span| span.parent_id = Some(outer))
     }
 
+    /// Says that another stream, in a trace of its own, tells of a span under another name.
+    fn known_as(mut self, span: &str, other: &str) -> Scene {
+        self.aliases.insert(id(other), id(span));
+        self
+    }
+
+    /// Says that the last span tells of the far side of another.
+    fn side_of(mut self, call: &str) -> Scene {
+        let side = self.spans.last().expect("a span came before").span_id.clone();
+        self.sides.insert(side, id(call));
+        self.inside(call)
+    }
+
     fn mark(mut self, at: u64, author: i32, tid: i32, span: Option<&str>) -> Scene {
         self.marks.push(Mark {
             pid: Some(author),
@@ -150,11 +168,14 @@ impl Scene {
         self.spans.sort_by_key(|span| span.start_boot_ns);
         let (mut claims, odd) = Claims::check(&self.spans, &self.marks, &forest, &self.manifest);
         findings.extend(odd);
+        claims.also_known(&self.aliases);
+        claims.sides_of(&self.sides);
         claims.doubt_ends(&self.unread, &self.manifest.losses);
         let ends = ends::pair(self.uses.clone(), &forest);
-        let (walked, contradictions) =
+        let (mut walked, contradictions) =
             walk::walk(&forest, &mut claims, &Arguments::default(), &ends, &Holes::of(&self.manifest));
         findings.extend(contradictions);
+        walked.unite(|span| claims.call_of(span));
         (forest, walked.ledger, claims, findings)
     }
 }
@@ -219,6 +240,21 @@ fn the_forking_thread_decides_not_the_process() {
         .fork(2_200, AGENT, AGENT, 220);
     let expected = [((200, 200, 2_500), "A lineage"), ((210, 210, 2_500), "B lineage"), ((220, 220, 2_500), "A|B")];
     check(scene, &expected, &[]);
+}
+
+#[test]
+fn a_carrier_may_name_a_call_as_another_stream_does() {
+    let scene = Scene::new()
+        .span("A", (1_000, 2_000), AGENT, AGENT)
+        .that(|span| span.trace_id = Some("a".repeat(32)))
+        .known_as("A", "E")
+        .span("B", (1_000, 2_000), AGENT, AGENT)
+        .fork(1_500, AGENT, AGENT, 150)
+        .exec(1_510, 150, Some("E"))
+        .fork(1_600, AGENT, AGENT, 160)
+        .exec(1_610, 160, Some("A"));
+    // Under its own name it is of its own trace.
+    check(scene, &[((150, 150, 1_600), "A carrier"), ((160, 160, 1_700), "A|B")], &[]);
 }
 
 #[test]

@@ -4,23 +4,28 @@ use super::claims::{Claims, How, ThreadMark};
 use super::ledger::{Holder, Ownership, Step};
 use crate::forest::Thread;
 use argus_schemas::verdicts::Basis;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// From `from_ns` until the next slice, these spans may be open in the process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slice {
+/// Of more calls than these, no list is made: nobody would read it, and a log of calls that never end would cost its square.
+const CANDIDATES: usize = 256;
+
+/// A change of what is known of a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
     /// Since when, inclusive.
-    pub from_ns: u64,
-    /// The spans, and whether it is certain that they are open.
-    pub open: BTreeMap<usize, bool>,
+    pub at_ns: u64,
+    /// The span.
+    pub span: usize,
+    /// Whether it is certain that it is open; `None`: it is not.
+    pub open: Option<bool>,
 }
 
 /// One program image of an agent's process, from one exec to the next.
 pub struct Image<'a> {
     /// What its threads are before any span, and between spans.
     pub base: &'a Ownership,
-    /// When its spans were open.
-    pub slices: &'a [Slice],
+    /// When its spans were open, in order of time.
+    pub changes: &'a [Change],
 }
 
 /// Where a thread came from.
@@ -34,39 +39,118 @@ pub enum Creator<'a> {
     Lost,
 }
 
-/// Cuts time where the set of open spans changes, the uncertainty of every instant counted in. `from_ns` is when the
-/// image began: of a span that may have begun before, it is never certain that it is open here.
-pub fn slices(spans: &[usize], from_ns: u64, claims: &Claims) -> Vec<Slice> {
-    let mut changes: Vec<(u64, usize, Option<bool>)> = Vec::new();
-    for index in spans {
-        let window = claims.window(*index);
-        changes.push((window.from_ns, *index, Some(false)));
+/// Where what is open changes, the uncertainty of every instant counted in; in order of time. `from_ns` is when the image
+/// began: of a span that may have begun before, it is never certain that it is open here.
+pub fn changes(spans: &[usize], from_ns: u64, claims: &Claims) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for span in spans.iter().copied() {
+        let window = claims.window(span);
+        let mut change = |at_ns, open| changes.push(Change { at_ns, span, open });
+        change(window.from_ns, Some(false));
         let surely_here = window.from_ns >= from_ns;
         if surely_here && window.certain_to_ns.is_none_or(|until| window.certain_from_ns < until) {
-            changes.push((window.certain_from_ns, *index, Some(true)));
+            change(window.certain_from_ns, Some(true));
             if let Some(until) = window.certain_to_ns.filter(|until| Some(*until) != window.to_ns) {
-                changes.push((until, *index, Some(false)));
+                change(until, Some(false));
             }
         }
         if let Some(to) = window.to_ns {
-            changes.push((to.saturating_add(1), *index, None));
+            change(to.saturating_add(1), None);
         }
     }
     // Stable, so that a span of no length opens before it closes.
-    changes.sort_by_key(|(at, ..)| *at);
-    let mut slices: Vec<Slice> = Vec::new();
-    let mut open = BTreeMap::new();
-    for (at, span, state) in changes {
-        match state {
-            Some(certain) => open.insert(span, certain),
-            None => open.remove(&span),
-        };
-        match slices.last_mut() {
-            Some(last) if last.from_ns == at => last.open.clone_from(&open),
-            _ => slices.push(Slice { from_ns: at, open: open.clone() }),
+    changes.sort_by_key(|change| change.at_ns);
+    changes
+}
+
+/// Spans of which each may lie within others; the innermost of them are known at any time.
+#[derive(Default)]
+struct Nested {
+    all: BTreeSet<usize>,
+    /// How many of them lie within a span, be it one of them or not.
+    within: HashMap<usize, usize>,
+    /// Those that enclose no other.
+    innermost: BTreeSet<usize>,
+}
+
+impl Nested {
+    fn add(&mut self, span: usize, claims: &Claims) {
+        self.all.insert(span);
+        for outer in claims.enclosing(span) {
+            *self.within.entry(outer).or_default() += 1;
+            self.innermost.remove(&outer);
+        }
+        if self.within.get(&span).is_none_or(|count| *count == 0) {
+            self.innermost.insert(span);
         }
     }
-    slices
+
+    fn remove(&mut self, span: usize, claims: &Claims) {
+        self.all.remove(&span);
+        self.innermost.remove(&span);
+        for outer in claims.enclosing(span) {
+            let count = self.within.entry(outer).or_default();
+            *count = count.saturating_sub(1);
+            if *count == 0 && self.all.contains(&outer) {
+                self.innermost.insert(outer);
+            }
+        }
+    }
+}
+
+/// The spans that may be open in a process, as one of its threads sees them.
+struct Open<'a> {
+    claims: &'a Claims<'a>,
+    tid: i32,
+    /// Each with whether it is certain.
+    spans: BTreeMap<usize, bool>,
+    /// How many of them name this thread.
+    own: usize,
+    /// Those that name this thread or none.
+    here: Nested,
+    /// Those that are no runs of agents.
+    calls: Nested,
+    /// The calls that were open at any time of the thread's life.
+    since: BTreeSet<usize>,
+}
+
+impl<'a> Open<'a> {
+    fn new(tid: i32, claims: &'a Claims<'a>) -> Self {
+        let (spans, here, calls) = (BTreeMap::new(), Nested::default(), Nested::default());
+        Open { claims, tid, spans, own: 0, here, calls, since: BTreeSet::new() }
+    }
+
+    fn change(&mut self, change: Change) {
+        let Change { span, open, .. } = change;
+        let before = match open {
+            Some(certain) => self.spans.insert(span, certain),
+            None => self.spans.remove(&span),
+        };
+        if before.is_some() == open.is_some() {
+            return;
+        }
+        let (named, call) = (self.claims.tid(span), !self.claims.is_agent_run(span));
+        let turn = |nested: &mut Nested| match open {
+            Some(_) => nested.add(span, self.claims),
+            None => nested.remove(span, self.claims),
+        };
+        if named.is_none_or(|tid| tid == self.tid) {
+            turn(&mut self.here);
+        }
+        if call {
+            turn(&mut self.calls);
+        }
+        if named == Some(self.tid) {
+            self.own = if open.is_some() { self.own + 1 } else { self.own.saturating_sub(1) };
+        }
+        if call && open.is_some() {
+            self.since.insert(span);
+        }
+    }
+
+    fn is_certain(&self, span: usize) -> bool {
+        self.spans.get(&span) == Some(&true)
+    }
 }
 
 /// What the marks say of a thread.
@@ -98,14 +182,24 @@ pub fn steps(
 ) -> Vec<Step> {
     let within = |at: &u64| *at > from_ns && to_ns.is_none_or(|to| *at < to);
     let mut points: BTreeSet<u64> = BTreeSet::from([from_ns]);
-    points.extend(image.slices.iter().map(|slice| slice.from_ns).filter(within));
+    points.extend(image.changes.iter().map(|change| change.at_ns).filter(within));
     points.extend(marks.iter().map(|(mark, _)| mark.boot_ns).filter(within));
     points.extend(claims.distrust().iter().copied().filter(within));
 
-    let nothing = BTreeMap::new();
-    let mut since = BTreeSet::new();
+    // What ended before it began, the thread never saw.
+    let begun = image.changes.partition_point(|change| change.at_ns <= from_ns);
+    let mut before = BTreeMap::new();
+    for change in &image.changes[..begun] {
+        match change.open {
+            Some(_) => before.insert(change.span, *change),
+            None => before.remove(&change.span),
+        };
+    }
+    let mut open = Open::new(thread.tid, claims);
+    before.into_values().for_each(|change| open.change(change));
+    let mut changes = image.changes[begun..].iter().copied().peekable();
     let mut steps: Vec<Step> = Vec::new();
-    let (mut next_mark, mut next_slice, mut next_distrust) = (0, 0, 0);
+    let (mut next_mark, mut next_distrust) = (0, 0);
     let mut marked = Marked::No;
     for at in points {
         // Marks after a loss that begins at the same instant are later than it.
@@ -126,20 +220,18 @@ pub fn steps(
             };
             next_mark += 1;
         }
-        while image.slices.get(next_slice).is_some_and(|slice| slice.from_ns <= at) {
-            next_slice += 1;
+        while let Some(change) = changes.next_if(|change| change.at_ns <= at) {
+            open.change(change);
         }
-        let open = next_slice.checked_sub(1).map_or(&nothing, |index| &image.slices[index].open);
-        since.extend(open.keys().copied().filter(|span| !claims.is_agent_run(*span)));
         let ownership = match marked {
             Marked::For(span) => hold(span, Basis::Thread, claims),
             Marked::Since(span) => hold(span, Basis::Lineage, claims),
-            Marked::Unsure => unsure(image.base, &since, creator, claims),
+            Marked::Unsure => unsure(image.base, &open.since, creator, claims),
             Marked::ForNone => image.base.clone(),
             Marked::ForUnheard => {
                 Ownership::unknown("the agent marked a call on its thread of which its log does not tell")
             }
-            Marked::No => unmarked(image.base, thread, open, &since, creator, claims),
+            Marked::No => unmarked(image.base, &open, creator),
         };
         if steps.last().is_none_or(|last| last.ownership != ownership) {
             steps.push(Step { from_ns: at, ownership });
@@ -152,69 +244,65 @@ fn hold(span: usize, basis: Basis, claims: &Claims) -> Ownership {
     if claims.is_agent_run(span) { Ownership::agent(Some(span)) } else { Ownership::span(span, basis) }
 }
 
-/// Leaves out every span that encloses another candidate: the innermost owns.
-fn innermost(candidates: BTreeSet<usize>, claims: &Claims) -> BTreeSet<usize> {
-    let outer: BTreeSet<usize> = candidates.iter().flat_map(|span| claims.enclosing(*span)).collect();
-    candidates.difference(&outer).copied().collect()
+/// One of these calls, or nobody knows whose, where they are too many.
+fn one_of(calls: &BTreeSet<usize>, basis: Basis) -> Ownership {
+    if calls.len() > CANDIDATES { too_many() } else { Ownership::of_candidates(calls.clone(), basis) }
 }
 
-/// The window rules, for a thread on which no mark counts. `since` are the calls that were open at any time of its life.
-fn unmarked(
-    base: &Ownership,
-    thread: &Thread,
-    open: &BTreeMap<usize, bool>,
-    since: &BTreeSet<usize>,
-    creator: Creator,
-    claims: &Claims,
-) -> Ownership {
-    let on_it = |span: &usize| claims.tid(*span) == Some(thread.tid);
-    if !open.keys().any(on_it) {
+fn too_many() -> Ownership {
+    Ownership::unknown(format!("more than {CANDIDATES} calls may have been open on its thread"))
+}
+
+/// The window rules, for a thread on which no mark counts.
+fn unmarked(base: &Ownership, open: &Open, creator: Creator) -> Ownership {
+    let claims = open.claims;
+    if open.own == 0 {
         match creator {
             Creator::Lost => return Ownership::unknown("the record of its thread's creation was lost"),
             Creator::Thread(created) => {
-                if let Some(ownership) = of_creator(created, since, claims) {
+                if let Some(ownership) = of_creator(created, &open.since, claims) {
                     return ownership;
                 }
             }
             Creator::Process => {}
         }
     }
-    let here = |span: &usize| claims.tid(*span).is_none_or(|tid| tid == thread.tid);
-    let mut candidates = innermost(open.keys().copied().filter(here).collect(), claims);
+    let mut candidates = open.here.innermost.iter().copied();
+    let calls = candidates.clone().filter(|span| !claims.is_agent_run(*span)).take(CANDIDATES + 1).count();
+    let runs = open.here.innermost.len() - calls;
     // A run of an agent owns what no call does, as the runtime does without one: beside a call it is no candidate.
-    if candidates.iter().any(|span| !claims.is_agent_run(*span)) {
-        candidates.retain(|span| !claims.is_agent_run(*span));
-    } else if candidates.len() > 1 {
-        return Ownership::agent(None);
-    }
-    // What a run of an agent does itself is the runtime's, and so it is without the run.
-    let only_run = candidates.first().filter(|span| claims.is_agent_run(**span) && open.get(span) != Some(&true));
-    if only_run.is_some() && matches!(base.holder, Holder::Agent(_)) {
-        candidates.clear();
-    }
-    if let (1, Some(only)) = (candidates.len(), candidates.first()) {
-        if open.get(only) == Some(&true) {
-            return hold(*only, Basis::Window, claims);
+    match (calls, runs) {
+        (0, 0) => {}
+        _ if calls > CANDIDATES => return too_many(),
+        // What a run of an agent does itself is the runtime's, and so it is without the run.
+        (0, 1) => match candidates.next() {
+            Some(only) if open.is_certain(only) => return hold(only, Basis::Window, claims),
+            Some(only) if !matches!(base.holder, Holder::Agent(_)) => return Ownership::unknown(claims.doubt(only)),
+            _ => {}
+        },
+        (0, _) => return Ownership::agent(None),
+        (1, _) => {
+            let only = candidates.find(|span| !claims.is_agent_run(*span)).unwrap_or_default();
+            return match open.is_certain(only) {
+                true => hold(only, Basis::Window, claims),
+                false => Ownership::doubtful(only, claims.doubt(only)),
+            };
         }
-        let reason = claims.doubt(*only);
-        return if claims.is_agent_run(*only) {
-            Ownership::unknown(reason)
-        } else {
-            Ownership::doubtful(*only, reason)
-        };
+        (_, 0) => return one_of(&open.here.innermost, Basis::Window),
+        _ => {
+            let calls = candidates.filter(|span| !claims.is_agent_run(*span)).collect();
+            return one_of(&calls, Basis::Window);
+        }
     }
-    if !candidates.is_empty() {
-        return Ownership::of_candidates(candidates, Basis::Window);
-    }
-    let calls = innermost(open.keys().copied().filter(|span| !claims.is_agent_run(*span)).collect(), claims);
-    match (calls.len(), calls.first()) {
+    let mut calls = open.calls.innermost.iter().copied();
+    match (calls.len(), calls.next()) {
         (0, _) => base.clone(),
         (1, Some(only)) => {
-            let name = &claims.span(*only).name;
+            let name = &claims.span(only).name;
             let reason = format!("a thread of the agent that no call claims did it, while `{name}` ran on another");
-            Ownership::doubtful(*only, reason)
+            Ownership::doubtful(only, reason)
         }
-        _ => Ownership::of_candidates(calls, Basis::Window),
+        _ => one_of(&open.calls.innermost, Basis::Window),
     }
 }
 
@@ -231,7 +319,7 @@ fn unsure(base: &Ownership, since: &BTreeSet<usize>, creator: Creator, claims: &
         (1, Some(only)) => {
             Ownership::doubtful(*only, "the agent does not know for whom its thread took up what it does".to_owned())
         }
-        _ => Ownership::of_candidates(since.clone(), Basis::Window),
+        _ => one_of(since, Basis::Window),
     })
 }
 
@@ -239,6 +327,9 @@ fn unsure(base: &Ownership, since: &BTreeSet<usize>, creator: Creator, claims: &
 /// call that was open during its life. `None`: no call created it.
 fn of_creator(created: &Ownership, since: &BTreeSet<usize>, claims: &Claims) -> Option<Ownership> {
     // What encloses the call that created it is that call's frame; what that call encloses may be served like any other.
+    if since.len() > CANDIDATES && !created.spans().is_empty() {
+        return Some(one_of(since, Basis::Lineage));
+    }
     let frames: BTreeSet<usize> = created.spans().iter().flat_map(|owner| claims.enclosing(*owner)).collect();
     let candidates = || since.difference(&frames).chain(created.spans()).copied().collect::<BTreeSet<usize>>();
     match &created.holder {

@@ -4,6 +4,7 @@ use super::arguments::{self, Arguments};
 use super::carrier::{self, Before};
 use super::claims::{Claims, ThreadMark, Told};
 use super::contradictions::Contradictions;
+use super::foreign;
 use super::handoffs::{self, Ends, Feeds};
 use super::holes::Holes;
 use super::ledger::{EVERY_THREAD, Holder, Ledger, Ownership};
@@ -41,6 +42,15 @@ pub struct Walked {
     pub feeds: Feeds,
 }
 
+impl Walked {
+    /// Gives what spans own to the calls that they tell of: a call may have two sides, each with a span of its own.
+    pub fn unite(&mut self, call_of: impl Fn(usize) -> usize) {
+        self.ledger.unite(&call_of);
+        self.feeds.unite(&call_of);
+        self.settled.values_mut().for_each(|settled| settled.span = call_of(settled.span));
+    }
+}
+
 /// Walks the forest. Spans that prove to come from where they may come from are admitted in `claims`.
 ///
 /// A messenger is younger than the process that it speaks for, so whose it is shows only at the end of a walk. If that
@@ -56,7 +66,7 @@ pub fn walk(
     // A parent starts before its children: the forest refuses any other.
     let mut processes: Vec<&Process> = forest.processes().collect();
     processes.sort_by_key(|process| (process.key.start_ns, process.key.pid));
-    let mut foreign = BTreeMap::new();
+    let mut taken_back = BTreeMap::new();
     let mut feeds = Feeds::default();
     let mut rounds = 0;
     loop {
@@ -75,22 +85,13 @@ pub fn walk(
         for process in &processes {
             walker.process(process, claims);
         }
-        let mut found: Vec<(usize, Told, Option<usize>)> = claims
-            .messengers()
-            .filter_map(|(span, told, one)| {
-                Some((span, told, Some(one.sent_from(span, forest, &walker.ledger, claims)?)))
-            })
-            .chain(claims.relays().filter_map(|(span, relay, received)| {
-                let owner = sent_on(span, walker.ledger.at(relay, relay.pid, received), claims);
-                owner.map(|owner| (span, Told::Start, owner))
-            }))
-            .collect();
+        let mut found = foreign::found(forest, &walker.ledger, claims);
         if found.is_empty() {
             let (ledger, settled, mut found) = (walker.ledger, walker.settled, walker.found);
             if feeds.grow(ends, forest, &ledger, claims) {
                 continue;
             }
-            found.foreign = foreign;
+            found.foreign = taken_back;
             let findings = found.findings(claims);
             return (Walked { ledger, settled, feeds }, findings);
         }
@@ -101,22 +102,8 @@ pub fn walk(
         }
         for (span, told, owner) in found {
             claims.disbelieve(span, told);
-            foreign.entry((span, told)).or_insert(owner);
+            taken_back.entry((span, told)).or_insert(owner);
         }
-    }
-}
-
-/// Why what a relay sent on is not to be believed: another call owns it, or (`Some(None)`) may do so. A call that was open
-/// when the agent started its collector proves nothing, as for a messenger.
-fn sent_on(span: usize, relay: Option<&Ownership>, claims: &Claims) -> Option<Option<usize>> {
-    if relay.is_some_and(|ownership| matches!(ownership.basis, Some(Basis::Window | Basis::Handoff))) {
-        return None;
-    }
-    match relay.map(|ownership| &ownership.holder) {
-        Some(Holder::Agent(_)) => None,
-        Some(Holder::Span(owner)) if *owner == span || claims.encloses(*owner, span) => None,
-        Some(Holder::Span(owner)) => Some(Some(*owner)),
-        _ => Some(None),
     }
 }
 
@@ -419,8 +406,8 @@ impl Walker<'_> {
         claims: &Claims,
     ) {
         let key = process.key;
-        let slices = threads::slices(spans, from_ns, claims);
-        let image = Image { base, slices: &slices };
+        let changes = threads::changes(spans, from_ns, claims);
+        let image = Image { base, changes: &changes };
         let mut by_thread: BTreeMap<i32, Vec<(&ThreadMark, bool)>> = BTreeMap::new();
         for mark in claims.marks_of(key) {
             if mark.boot_ns < from_ns || to_ns.is_some_and(|to| mark.boot_ns >= to) {

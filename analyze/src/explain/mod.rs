@@ -211,7 +211,8 @@ impl<'a> Explainer<'a> {
     }
 
     fn named(&self, span: usize) -> Named {
-        let span = self.examined.attribution.claims.span(span);
+        let claims = &self.examined.attribution.claims;
+        let span = claims.span(claims.call_of(span));
         Named {
             number: self.numbers.get(span.span_id.as_str()).copied(),
             span_id: span.span_id.clone(),

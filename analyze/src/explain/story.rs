@@ -272,11 +272,12 @@ impl Story<'_> {
         let attribution = self.explainer.examined.attribution;
         let (claims, event, name) = (&attribution.claims, self.event, self.named(owner));
         let process = self.explainer.examined.forest.get(event.process());
+        let of_owner = |mark: &ThreadMark| mark.span.map(|span| claims.call_of(span)) == Some(owner);
         match basis {
             Basis::Carrier => {
                 let carries = |exec: &&Exec| {
                     let named = exec.traceparent.as_deref().and_then(|carrier| claims.named_by(carrier));
-                    exec.boot_ns <= event.boot_ns && named == Some(owner)
+                    exec.boot_ns <= event.boot_ns && named.map(|span| claims.call_of(span)) == Some(owner)
                 };
                 let execs = process.map(|process| process.execs.as_slice()).unwrap_or_default();
                 let told = execs.iter().rev().find(carries).map(|exec| self.told_of(exec)).unwrap_or_default();
@@ -288,9 +289,8 @@ impl Story<'_> {
             }
             Basis::Thread => {
                 let marks = claims.marks_of(event.process());
-                let names = |mark: &&ThreadMark| {
-                    mark.tid == event.tid && mark.boot_ns <= event.boot_ns && mark.span == Some(owner)
-                };
+                let names =
+                    |mark: &&ThreadMark| mark.tid == event.tid && mark.boot_ns <= event.boot_ns && of_owner(mark);
                 match marks.iter().rev().find(names) {
                     Some(mark) => vec![format!(
                         "The agent marked {name} on thread {} at {}, and nothing that counts since.",
@@ -303,7 +303,7 @@ impl Story<'_> {
             Basis::Lineage => {
                 let inherits = |mark: &&ThreadMark| mark.tid == event.tid && mark.boot_ns <= event.boot_ns;
                 let mark = claims.marks_of(event.process()).iter().rev().find(inherits);
-                if let Some(mark) = mark.filter(|mark| mark.how == How::Inherited && mark.span == Some(owner)) {
+                if let Some(mark) = mark.filter(|mark| mark.how == How::Inherited && of_owner(mark)) {
                     return vec![format!(
                         "The agent said at {} that thread {} was started within {name}, and of nothing that it took up since.",
                         self.at(mark.boot_ns),

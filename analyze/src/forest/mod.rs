@@ -5,7 +5,7 @@ use crate::told::{command, parts};
 use argus_schemas::events::Kind;
 use argus_schemas::manifest::{Manifest, ProcessKey, Program};
 use argus_schemas::report::{Finding, Severity};
-use argus_schemas::span_log::is_shell;
+use argus_schemas::span_log::{is_launcher, is_shell};
 use petgraph::graph::{DiGraph, NodeIndex};
 use polars::prelude::*;
 use std::collections::BTreeMap;
@@ -153,16 +153,30 @@ impl Forest {
         self.image_before(key, process.execs.partition_point(|exec| exec.boot_ns <= boot_ns))
     }
 
-    /// Whether a process ran nothing but the capture's own program as an agent's hook, or a shell that was told just that.
+    /// Whether a process ran nothing but the capture's own program as an agent's hook, or a shell or launcher that was told
+    /// just that.
     pub fn is_hook(&self, process: &Process) -> bool {
         let Some(program) = &self.recorder_program else { return false };
         let hook = |words: &[String]| words.len() == 2 && words[1] == "hook";
         let it = |exec: &Exec| exec.file == Some((program.dev, program.inode)) && hook(&exec.argv);
-        let told = |text: &String| parts(text).first() == Some(&program.path) && hook(&parts(text));
-        let shell = |exec: &Exec| {
-            exec.exe.as_deref().is_some_and(is_shell) && command::scripts(&exec.argv).first().is_some_and(told)
+        let told = |words: &[String]| match words {
+            [before @ .., named, word] => {
+                named == &program.path && word == "hook" && before.first().is_none_or(|first| is_launcher(first))
+            }
+            _ => false,
         };
-        !process.execs.is_empty() && process.execs.iter().all(|exec| it(exec) || shell(exec))
+        let starts_it = |exec: &Exec| {
+            let scripts = command::scripts(&exec.argv);
+            match exec.exe.as_deref() {
+                Some(exe) if is_shell(exe) => scripts.first().is_some_and(|text| told(&parts(text))),
+                Some(exe) if is_launcher(exe) => match scripts.first() {
+                    Some(text) => told(&parts(text)),
+                    None => told(&exec.argv),
+                },
+                _ => false,
+            }
+        };
+        !process.execs.is_empty() && process.execs.iter().all(|exec| it(exec) || starts_it(exec))
     }
 
     /// The image that a process ran before its `number`-th exec: its own, or the one that it was forked with.

@@ -3,6 +3,7 @@
 use super::findings::is_metadata;
 use super::{glob, ordinary};
 use crate::told::{Host, Told, clean, split_port};
+use argus_schemas::import::only_annotations;
 use argus_schemas::report::{Effect, Expectation, Facet, PeerName, UNREAD};
 use serde_json::Value;
 use std::net::IpAddr;
@@ -30,9 +31,7 @@ impl Declares {
             let items = value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
             items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
         };
-        // Annotations of an MCP tool say what kind of tool it is, and not what it touches.
-        let annotations = value.as_object().is_some_and(|all| !all.is_empty() && all.keys().all(|key| key == "mcp"));
-        (value.is_object() && !annotations).then(|| Declares {
+        (value.is_object() && !only_annotations(text)).then(|| Declares {
             hosts: list("hosts"),
             read: list("read"),
             write: list("write"),

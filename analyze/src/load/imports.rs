@@ -144,7 +144,7 @@ fn not_understood(name: &str, imported: &Imported) -> Option<Finding> {
 }
 
 /// Where two streams contradict each other about one call, with both sides.
-fn differing<'a>(differences: &'a [Difference], spans: &'a [Span]) -> impl Iterator<Item = Finding> + 'a {
+pub(super) fn differing<'a>(differences: &'a [Difference], spans: &'a [Span]) -> impl Iterator<Item = Finding> + 'a {
     let mut by_span: BTreeMap<&str, Vec<&Difference>> = BTreeMap::new();
     for difference in differences {
         by_span.entry(&difference.span_id).or_default().push(difference);

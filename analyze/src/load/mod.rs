@@ -12,6 +12,7 @@ pub use tables::rows_of;
 
 use crate::error::{Error, Result};
 use argus_schemas::case::{CaseLayout, FORMAT_VERSION};
+use argus_schemas::import;
 use argus_schemas::manifest::{FileEntry, Loss, Manifest, SEGMENT_LEFT_OUT, sha256_of};
 use argus_schemas::report::{Finding, Severity, Signature};
 use argus_schemas::signature::{Signed, signed};
@@ -33,8 +34,19 @@ pub struct Said {
     pub marks: Vec<Mark>,
     /// Ids that other streams gave to a call, with the id that it has here.
     pub aliases: BTreeMap<String, String>,
+    /// Spans that tell of the far side of a call, by their ids, with the id of that call ([`import::unite`]).
+    pub sides: BTreeMap<String, String>,
     /// When lines were received that could not be read, and from whom, as the kernel says.
     pub unread: Vec<(Option<i32>, u64)>,
+}
+
+impl Said {
+    /// One span for each call: those that tell of its far side are left out.
+    pub fn calls(&self) -> Vec<Span> {
+        let call_of = |id: &String| self.sides.get(id).unwrap_or(id).clone();
+        let calls = self.spans.iter().filter(|span| !self.sides.contains_key(&span.span_id));
+        calls.map(|span| Span { parent_id: span.parent_id.as_ref().map(call_of), ..span.clone() }).collect()
+    }
 }
 
 /// One case, as the later stages take it.
@@ -257,6 +269,9 @@ pub fn load(path: &Path) -> Result<Case> {
         manifest.clock_pairs.first().map_or(0, |pair| pair.boot_ns),
         known_ns,
     ));
+    let (sides, differences) = import::unite(&mut said.spans);
+    findings.extend(imports::differing(&differences, &said.spans));
+    said.sides = sides;
     said.spans.sort_by(|a, b| (a.start_boot_ns, &a.span_id).cmp(&(b.start_boot_ns, &b.span_id)));
     Ok(Case {
         layout,

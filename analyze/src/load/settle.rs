@@ -1,5 +1,5 @@
-//! What an agent's log says of its calls and cannot be: one that ends before it starts, some that lie within each other.
-//! The rest of what it says of them is kept.
+//! What an agent's log says of its calls and cannot be: one that ends before it starts, some that lie within each other, or
+//! deeper within others than any agent calls. The rest of what it says of them is kept.
 
 use argus_schemas::import::{Interval, circles};
 use argus_schemas::report::{Finding, Severity};
@@ -9,10 +9,16 @@ use std::collections::HashMap;
 /// How many spans a finding lists.
 const LISTED: usize = 10;
 
-/// Makes it hold that a call ends after it starts and is not within itself. `origin` is the zero of findings' instants, and
+/// Whatever asks for the calls around one goes through all of them, so that a log of calls that each lie within the one before
+/// would cost its square. Agents nest a few levels; a recursion of tools, some tens.
+const LEVELS: usize = 256;
+
+/// Makes it hold that a call ends after it starts, is not within itself, and lies at most [`LEVELS`] deep. `origin` is the zero of findings' instants, and
 /// until `known_ns` the record knows of anything.
 pub(super) fn settle(spans: &mut [Span], origin: u64, known_ns: u64) -> Vec<Finding> {
-    ends(spans, origin, known_ns).into_iter().chain(parents(spans, origin)).collect()
+    let ends = ends(spans, origin, known_ns);
+    let circles = parents(spans, origin);
+    ends.into_iter().chain(circles).chain(levels(spans, origin)).collect()
 }
 
 fn finding(rule: &str, title: String, mut details: Vec<String>, at: Option<u64>, origin: u64) -> Option<Finding> {
@@ -99,6 +105,38 @@ fn parents(spans: &mut [Span], origin: u64) -> Option<Finding> {
     finding("circular-spans", title, details, first, origin)
 }
 
+/// Of spans that lie too deep within others, every so many levels one is taken for an outermost.
+fn levels(spans: &mut [Span], origin: u64) -> Option<Finding> {
+    let mut by_id: HashMap<&str, usize> = HashMap::new();
+    for (index, span) in spans.iter().enumerate() {
+        by_id.entry(&span.span_id).or_insert(index);
+    }
+    let parent = |index: usize| -> Option<usize> { by_id.get(spans[index].parent_id.as_deref()?).copied() };
+    let mut depths: Vec<Option<usize>> = vec![None; spans.len()];
+    let mut outermost = Vec::new();
+    for start in 0..spans.len() {
+        let unknown = |at: &usize| parent(*at).filter(|above| depths[*above].is_none());
+        let line: Vec<usize> = std::iter::successors(Some(start), unknown).collect();
+        for index in line.into_iter().rev() {
+            let depth = parent(index).and_then(|above| depths[above]).map_or(0, |above| above + 1) % LEVELS;
+            if depth == 0 && parent(index).is_some() && depths[index].is_none() {
+                outermost.push(index);
+            }
+            depths[index] = Some(depth);
+        }
+    }
+    let details = outermost
+        .iter()
+        .map(|index| format!("What `{}` ({}) lies within is left out.", spans[*index].name, spans[*index].span_id));
+    let details: Vec<String> = details.collect();
+    let first = outermost.iter().map(|index| spans[*index].start_boot_ns).min();
+    for index in outermost {
+        spans[index].parent_id = None;
+    }
+    let title = format!("Calls lie more than {LEVELS} levels deep within others, by what the agent's log says");
+    finding("deep-spans", title, details, first, origin)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +176,23 @@ mod tests {
         assert_eq!(got, expected);
         assert_eq!(findings.iter().map(|finding| finding.rule.as_str()).collect::<Vec<_>>(), rules);
         findings
+    }
+
+    #[test]
+    fn a_line_of_calls_within_each_other_is_cut() {
+        let line = |count: usize| {
+            let one = |number: usize| Span {
+                parent_id: (number > 0).then(|| format!("{}", number - 1)),
+                ..span(&number.to_string(), "a", 100, "{}", None)
+            };
+            let mut spans: Vec<Span> = (0..count).rev().map(one).collect();
+            let rules: Vec<String> = settle(&mut spans, 0, 9_000).into_iter().map(|finding| finding.rule).collect();
+            let cut = spans.iter().rev().enumerate().filter(|(_, span)| span.parent_id.is_none());
+            (cut.map(|(number, _)| number).collect::<Vec<_>>(), rules)
+        };
+        assert_eq!(line(LEVELS), (vec![0], vec![]));
+        assert_eq!(line(LEVELS + 1), (vec![0, LEVELS], vec!["deep-spans".to_owned()]));
+        assert_eq!(line(2 * LEVELS + 1).0, [0, LEVELS, 2 * LEVELS]);
     }
 
     #[test]

@@ -43,6 +43,8 @@ struct Run {
     name: Option<String>,
     session: Option<String>,
     lines: Option<(Interval, Interval)>,
+    /// The id of a subagent.
+    agent: Option<String>,
     /// The call that started it.
     call: Option<String>,
 }
@@ -137,6 +139,7 @@ impl Reader {
         };
         let run = self.runs.entry(key.clone()).or_default();
         run.session.clone_from(&session);
+        run.agent = agent.map(str::to_owned);
         if agent.is_none() {
             run.name = Some("Claude Code".to_owned());
         }
@@ -225,7 +228,7 @@ impl Reader {
         let Some(open) = self.calls.get(call) else { return };
         let (session, args) = (open.span.session.clone(), open.span.args.clone());
         let run = self.runs.entry(id(&format!("agent:{agent}"))).or_default();
-        run.call = Some(call.to_owned());
+        (run.agent, run.call) = (Some(agent.to_owned()), Some(call.to_owned()));
         run.session = session;
         let kind = args.and_then(|args| serde_json::from_str::<Value>(&args).ok());
         run.name = run.name.take().or_else(|| text(&kind?, "subagent_type").map(str::to_owned));
@@ -275,6 +278,7 @@ impl Reader {
                 name: run.name.unwrap_or_else(|| id.clone()),
                 span_id: id,
                 parent_id: call.map(|call| call.span.span_id.clone()),
+                call_id: run.agent,
                 session: run.session,
                 kind: "agent".to_owned(),
                 source: Format::ClaudeCode.as_str().to_owned(),

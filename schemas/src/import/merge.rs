@@ -2,20 +2,27 @@
 //! counted twice and none competes with itself for what the kernel saw.
 //!
 //! Two spans are one call where they have the same span id (and no two trace ids), or where the model's id of the call
-//! and the tool's name are the same, no two sessions are named, and both could have run at the same time. What one stream
-//! tells twice under different ids are two calls: ids of calls are used again by some.
+//! and the tool's name are the same, no two sessions are named, and both could have run at the same time. So are two of
+//! which one lies within the other by its trace context, or which one process tells and that share no id, if both are of
+//! the same name, were told the same, and each is the only one that the other can be. What one stream tells twice under
+//! different ids are two calls: ids of calls are used again by some.
 //!
 //! The strongest provenance gives the span its id and fields; weaker ones fill what it leaves open and narrow its
 //! instants. Where they contradict each other, that is a [`Difference`]; that one tells more of a call than another, its
 //! setting up or the fields of its result, is none.
 
 use super::instant::Interval;
+use super::sides;
 use crate::json;
 use crate::span_log::{ABANDONED, HOOK};
 use crate::spans::Span;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
+
+/// Two that listen to one framework are told of the beginning and the end of a call one after the other. They contradict each
+/// other about no instant that is only so far from the other's, in nanoseconds: such listeners do little but write down.
+const APART: u64 = 10_000_000;
 
 /// A contradiction between two streams about one call.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,16 +48,18 @@ pub struct Merged {
     pub aliases: BTreeMap<String, String>,
 }
 
-/// Joins what tells of the same call. The order of the spans makes no difference, and merging what was merged changes
-/// nothing.
+/// Joins what tells of the same call. The order of the spans makes no difference.
 pub fn merge(spans: Vec<Span>) -> Merged {
     let mut merged = Merged { spans, ..Merged::default() };
+    let mut tellers = Tellers::default();
     loop {
         let before = merged.spans.len();
         merged.spans.sort_by_cached_key(|span| (span.start_boot_ns, span.span_id.clone(), canonical(span)));
-        for edges in [by_span_id, by_call_id] {
-            let groups = groups(&merged.spans, &edges(&merged.spans));
-            join(&mut merged, groups);
+        for edges in [by_span_id, by_call_id, by_context, by_arguments, by_act] {
+            let mut edges = edges(&merged.spans);
+            edges.retain(|(one, other)| tellers.differ(&merged.spans[*one], &merged.spans[*other]));
+            let groups = groups(&merged.spans, &edges);
+            join(&mut merged, &mut tellers, groups);
         }
         if merged.spans.len() == before {
             break;
@@ -80,15 +89,15 @@ fn strength(span: &Span) -> u8 {
 }
 
 /// Where a span can have been, its instants' errors counted in.
-fn window(span: &Span) -> Interval {
+pub(super) fn window(span: &Span) -> Interval {
     let from_ns = span.start_boot_ns.saturating_sub(span.start_err_ns);
     let to_ns = span.end_boot_ns.map_or(u64::MAX, |end| end.saturating_add(span.end_err_ns));
     Interval { from_ns, to_ns: to_ns.max(from_ns) }
 }
 
 /// Splits a bucket where its members name more than one of something: those that name none then belong to none.
-fn by_name(spans: &[Span], bucket: Vec<usize>, name: impl Fn(&Span) -> Option<&str>) -> Vec<Vec<usize>> {
-    let mut parts: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
+fn by_name<'a, T: Ord>(spans: &'a [Span], bucket: Vec<usize>, name: impl Fn(&'a Span) -> Option<T>) -> Vec<Vec<usize>> {
+    let mut parts: BTreeMap<Option<T>, Vec<usize>> = BTreeMap::new();
     for index in &bucket {
         parts.entry(name(&spans[*index])).or_default().push(*index);
     }
@@ -108,20 +117,29 @@ fn by_span_id(spans: &[Span]) -> Edges {
 }
 
 /// `mcp__SERVER__TOOL` is what agents call the TOOL of a server.
-fn plain_name(name: &str) -> &str {
+pub(super) fn plain_name(name: &str) -> &str {
     name.rsplit("__").next().unwrap_or(name)
 }
 
-/// Tool calls with the same id and name, by session.
-fn call_buckets(spans: &[Span]) -> Vec<Vec<usize>> {
-    let mut buckets: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+/// Spans that have the same of something, by session.
+fn buckets<'a, T: Ord>(spans: &'a [Span], same: impl Fn(&'a Span) -> Option<T>) -> Vec<Vec<usize>> {
+    let mut buckets: BTreeMap<T, Vec<usize>> = BTreeMap::new();
     for (index, span) in spans.iter().enumerate() {
-        if let Some(call) = span.call_id.as_deref().filter(|_| span.kind == "tool") {
-            buckets.entry((call, plain_name(&span.name))).or_default().push(index);
+        if let Some(key) = same(span) {
+            buckets.entry(key).or_default().push(index);
         }
     }
     let split = |bucket| by_name(spans, bucket, |span| span.session.as_deref());
     buckets.into_values().flat_map(split).filter(|bucket| bucket.len() > 1).collect()
+}
+
+/// Calls with the same id and name; of agents' runs, whose ids are never used for anything else, with the same id.
+fn call_buckets(spans: &[Span]) -> Vec<Vec<usize>> {
+    buckets(spans, |span| match (span.kind.as_str(), span.call_id.as_deref()) {
+        ("tool", Some(call)) => Some((call, plain_name(&span.name))),
+        ("agent", Some(call)) => Some((call, "")),
+        _ => None,
+    })
 }
 
 /// The spans of one stream in a bucket, to be asked which of them could have run at the same time as another.
@@ -156,28 +174,87 @@ impl Stream {
     }
 }
 
-/// Two are one call where each is the only one of its stream that the other can be.
-fn by_call_id(spans: &[Span]) -> Edges {
+/// Two of a bucket are one call where each is the only one of its stream that the other can be.
+fn only_ones(spans: &[Span], bucket: &[usize]) -> Edges {
     let mut edges = Vec::new();
-    for bucket in call_buckets(spans) {
-        let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for index in &bucket {
-            members.entry(&spans[*index].source).or_default().push(*index);
-        }
-        let streams: BTreeMap<&str, Stream> =
-            members.iter().map(|(source, members)| (*source, Stream::new(spans, members))).collect();
-        for one in &bucket {
-            let of_one = spans[*one].source.as_str();
-            for (_, stream) in streams.range::<str, _>((Bound::Excluded(of_one), Bound::Unbounded)) {
-                let other = stream.only(window(&spans[*one]));
-                let back = other.and_then(|other| streams.get(of_one)?.only(window(&spans[other])));
-                if let Some(other) = other.filter(|_| back == Some(*one)) {
-                    edges.push((*one, other));
-                }
+    let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for index in bucket {
+        members.entry(&spans[*index].source).or_default().push(*index);
+    }
+    let streams: BTreeMap<&str, Stream> =
+        members.iter().map(|(source, members)| (*source, Stream::new(spans, members))).collect();
+    for one in bucket {
+        let of_one = spans[*one].source.as_str();
+        for (_, stream) in streams.range::<str, _>((Bound::Excluded(of_one), Bound::Unbounded)) {
+            let other = stream.only(window(&spans[*one]));
+            let back = other.and_then(|other| streams.get(of_one)?.only(window(&spans[other])));
+            if let Some(other) = other.filter(|_| back == Some(*one)) {
+                edges.push((*one, other));
             }
         }
     }
     edges
+}
+
+fn by_call_id(spans: &[Span]) -> Edges {
+    call_buckets(spans).iter().flat_map(|bucket| only_ones(spans, bucket)).collect()
+}
+
+/// The process that tells of a span of its own, as the kernel says; a messenger has none.
+fn teller(span: &Span) -> Option<i32> {
+    span.author_pid.filter(|_| span.for_pid.is_none())
+}
+
+/// One that lies within another of the same process by what it says of its trace.
+fn by_context(spans: &[Span]) -> Edges {
+    let own = |(inner, outer): &(usize, usize)| {
+        let (inner, outer) = (&spans[*inner], &spans[*outer]);
+        let one_process = match (inner.author_pid, outer.author_pid) {
+            (Some(_), Some(_)) => teller(inner).is_some() && teller(inner) == teller(outer),
+            // A log that was added has no process of its own.
+            _ => true,
+        };
+        inner.source != outer.source && one_process
+    };
+    sides::pairs(spans).into_iter().filter(own).collect()
+}
+
+/// What two streams of one process tell of the same name and with the same arguments, where no id is common to them. A log
+/// that was added names no process, and is of the only one that does so.
+fn by_arguments(spans: &[Span]) -> Edges {
+    let told = |span: &Span| {
+        let args = meant(span.args.as_deref()?)?;
+        let says = args.as_object().is_some_and(|fields| !fields.is_empty());
+        (span.kind == "tool" && says && span.for_pid.is_none()).then(|| args.to_string())
+    };
+    let buckets = buckets(spans, |span| Some((plain_name(&span.name), told(span)?)));
+    let of_process = |bucket| by_name(spans, bucket, teller);
+    let edges = buckets.into_iter().flat_map(of_process).flat_map(|bucket| only_ones(spans, &bucket));
+    edges.filter(|(one, other)| may_be_one(&spans[*one], &spans[*other])).collect()
+}
+
+/// What two streams of one process tell of the same kind and name, where one of them does not say with which arguments.
+fn by_act(spans: &[Span]) -> Edges {
+    let acts = |span: &Span| matches!(span.kind.as_str(), "tool" | "llm" | "agent");
+    let buckets = buckets(spans, |span| {
+        acts(span).then_some(())?;
+        Some((teller(span)?, span.kind.as_str(), plain_name(&span.name)))
+    });
+    let edges = buckets.iter().flat_map(|bucket| only_ones(spans, bucket));
+    edges.filter(|(one, other)| may_be_one(&spans[*one], &spans[*other])).collect()
+}
+
+/// Whether nothing that two spans say of a call sets them apart.
+pub(super) fn may_be_one(one: &Span, other: &Span) -> bool {
+    let none_or_same =
+        |one: &Option<String>, other: &Option<String>, same: &dyn Fn(&str, &str) -> bool| match (one, other) {
+            (Some(one), Some(other)) => same(one, other),
+            _ => true,
+        };
+    let arguments = |one: &str, other: &str| one == "{}" || other == "{}" || same_json(one, other);
+    none_or_same(&one.call_id, &other.call_id, &|one, other| one == other)
+        && none_or_same(&one.session, &other.session, &|one, other| one == other)
+        && none_or_same(&one.args, &other.args, &arguments)
 }
 
 /// The connected groups. One that holds two spans of one stream that are not the same is taken apart again: either two
@@ -214,8 +291,29 @@ fn groups(spans: &[Span], edges: &[(usize, usize)]) -> Vec<Vec<usize>> {
     groups.into_values().flat_map(apart).collect()
 }
 
+/// The streams that have told of a span already, by its id.
+#[derive(Default)]
+struct Tellers(HashMap<String, BTreeSet<String>>);
+
+impl Tellers {
+    /// Whether no stream has told of both, or both have one id: what one stream tells twice under different ids are two calls.
+    fn differ(&self, one: &Span, other: &Span) -> bool {
+        let told = |span: &Span, source: &str| {
+            span.source == source || self.0.get(&span.span_id).is_some_and(|sources| sources.contains(source))
+        };
+        let of_one = self.0.get(&one.span_id).into_iter().flatten().chain([&one.source]);
+        one.span_id == other.span_id || !of_one.into_iter().any(|source| told(other, source))
+    }
+
+    fn add(&mut self, span: &Span, weaker: &Span) {
+        let absorbed = self.0.remove(&weaker.span_id).unwrap_or_default();
+        let sources = self.0.entry(span.span_id.clone()).or_default();
+        sources.extend(absorbed.into_iter().chain([weaker.source.clone()]));
+    }
+}
+
 /// Makes one span of every group.
-fn join(merged: &mut Merged, groups: Vec<Vec<usize>>) {
+fn join(merged: &mut Merged, tellers: &mut Tellers, groups: Vec<Vec<usize>>) {
     let mut all: Vec<Option<Span>> = std::mem::take(&mut merged.spans).into_iter().map(Some).collect();
     let mut aliases = BTreeMap::new();
     for group in groups {
@@ -233,6 +331,7 @@ fn join(merged: &mut Merged, groups: Vec<Vec<usize>>) {
             if weaker.span_id != strongest.span_id {
                 aliases.insert(weaker.span_id.clone(), strongest.span_id.clone());
             }
+            tellers.add(&strongest, &weaker);
             fold(&mut strongest, weaker, &mut merged.differences);
             joined = true;
         }
@@ -260,7 +359,7 @@ fn join(merged: &mut Merged, groups: Vec<Vec<usize>>) {
 }
 
 /// Adds what a weaker stream tells.
-fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
+pub(super) fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
     let (id, source) = (kept.span_id.clone(), kept.source.clone());
     let mut differ = |field, one: String, other: String| {
         differences.push(Difference {
@@ -281,10 +380,11 @@ fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
     let (of_kept, of_weaker) = (window(kept), window(&weaker));
     let holds = |outer: Interval, inner: Interval| outer.from_ns <= inner.from_ns && inner.to_ns <= outer.to_ns;
     let nested = holds(of_kept, of_weaker) || holds(of_weaker, of_kept);
+    let listeners = |one: u64, other: u64| !other_author && one.abs_diff(other) <= APART;
     match one.both(other) {
         Some(both) if !other_author => (kept.start_boot_ns, kept.start_err_ns) = both.middle_and_error(),
         Some(_) => {}
-        None if nested => {}
+        None if nested || listeners(kept.start_boot_ns, weaker.start_boot_ns) => {}
         None => differ(
             "start_boot_ns",
             shown(kept.start_boot_ns, kept.start_err_ns),
@@ -298,7 +398,7 @@ fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
                 (kept.end_boot_ns, kept.end_err_ns) = (Some(end), error);
             }
             Some(_) => {}
-            None if nested => {}
+            None if nested || listeners(one, other) => {}
             None => differ("end_boot_ns", shown(one, kept.end_err_ns), shown(other, weaker.end_err_ns)),
         },
         (None, Some(end)) if !other_author && end.saturating_add(weaker.end_err_ns) >= window(kept).from_ns => {
@@ -345,9 +445,14 @@ fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
     fill("call_id", &mut kept.call_id, weaker.call_id, &plain);
     fill("session", &mut kept.session, weaker.session, &plain);
     fill("status", &mut kept.status, weaker.status, &statuses);
-    fill("args", &mut kept.args, weaker.args, &same_json);
     fill("result", &mut kept.result, weaker.result, &same_result);
-    fill("declares", &mut kept.declares, weaker.declares, &same_json);
+    // What a call was told and declares excuses what it does: that is nobody else's to say.
+    if !other_author || kept.args.is_some() {
+        fill("args", &mut kept.args, weaker.args, &same_json);
+    }
+    if !other_author || weaker.declares.as_deref().is_some_and(only_annotations) {
+        fill("declares", &mut kept.declares, weaker.declares, &same_json);
+    }
     match (kept.pid, weaker.pid) {
         (None, pid) => (kept.pid, kept.tid) = (pid, weaker.tid),
         (Some(one), Some(other)) if one != other => differ("pid", one.to_string(), other.to_string()),
@@ -367,6 +472,13 @@ fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
         kept.received_boot_ns = earlier(kept.received_boot_ns, weaker.received_boot_ns);
     }
     kept.end_received_boot_ns = earlier(kept.end_received_boot_ns, weaker.end_received_boot_ns);
+}
+
+/// Whether a declaration says only what kind of tool it is, as MCP's annotations do, and nothing of what it touches.
+pub fn only_annotations(declares: &str) -> bool {
+    let declares = meant(declares);
+    let fields = declares.as_ref().and_then(Value::as_object);
+    fields.is_some_and(|fields| !fields.is_empty() && fields.keys().all(|name| name == "mcp"))
 }
 
 /// What a JSON text says, also where it is the text of a JSON text.

@@ -19,6 +19,7 @@ mod otlp_protobuf;
 #[cfg(test)]
 mod real_logs;
 mod settle;
+mod sides;
 mod source;
 #[cfg(test)]
 mod testing;
@@ -26,11 +27,12 @@ mod tool_calls;
 
 pub use clock::ClockMap;
 pub use instant::{Interval, written};
-pub use merge::{Difference, Merged, merge};
+pub use merge::{Difference, Merged, merge, only_annotations};
 pub use otlp::{
     line_of_protobuf, read_json as read_otlp_json, read_line as read_otlp_line, read_protobuf as read_otlp_protobuf,
 };
 pub use settle::circles;
+pub use sides::unite;
 
 use crate::json;
 use crate::span_log::{self, Assembler, LineError, Received};

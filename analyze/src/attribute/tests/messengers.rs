@@ -49,6 +49,7 @@ fn a_messenger_speaks_for_the_process_that_sent_it() {
 #[test]
 fn an_agents_hook_is_no_act_of_the_call_beside_which_it_runs() {
     let with = |shell: &str, argv: &str, file: u64| {
+        let first = format!("/usr/bin/{}", shell.split(' ').next().unwrap_or_default());
         let words = |text: &str| text.split(' ').map(|word| word.replace('_', " ")).collect::<Vec<_>>();
         let image = |exe: &str, file, argv| Row {
             kind: Some(Kind::Exec),
@@ -61,7 +62,7 @@ fn an_agents_hook_is_no_act_of_the_call_beside_which_it_runs() {
         let mut scene = Scene::new()
             .span("A", (1_000, 3_000), AGENT, 0)
             .fork(1_500, AGENT, AGENT, 150)
-            .row(1_510, 150, 150, image("/bin/bash", 3, words(shell)))
+            .row(1_510, 150, 150, image(&first, 3, words(shell)))
             .row(1_600, 150, 150, image("/opt/argus-capture", file, words(argv)));
         scene.manifest.recorder_program =
             Some(argus_schemas::manifest::Program { path: "/opt/argus-capture".to_owned(), dev: 1, inode: 7 });
@@ -70,10 +71,15 @@ fn an_agents_hook_is_no_act_of_the_call_beside_which_it_runs() {
     let told = "bash -c '/opt/argus-capture'_hook";
     for (shell, argv, file, owner) in [
         (told, "/opt/argus-capture hook", 7, "agent"),
+        ("timeout 9 /opt/argus-capture hook", "/opt/argus-capture hook", 7, "agent"),
+        ("timeout 9 sh -c /opt/argus-capture_hook", "/opt/argus-capture hook", 7, "agent"),
+        ("sh -c timeout_9_/opt/argus-capture_hook", "/opt/argus-capture hook", 7, "agent"),
         // Another file, another use, or a shell that was told more.
         (told, "/opt/argus-capture hook", 8, "A lineage"),
         (told, "/opt/argus-capture mcp", 7, "A lineage"),
         ("bash -c touch_/w/a;_/opt/argus-capture_hook", "/opt/argus-capture hook", 7, "A lineage"),
+        ("sh -c touch_/w/a_/opt/argus-capture_hook", "/opt/argus-capture hook", 7, "A lineage"),
+        ("xargs /opt/argus-capture hook", "/opt/argus-capture hook", 7, "A lineage"),
     ] {
         check(with(shell, argv, file), &[((150, 150, 1_550), owner), ((150, 150, 1_650), owner)], &[]);
     }
@@ -96,6 +102,33 @@ fn a_proxy_speaks_for_the_server_that_it_started() {
         ((250, 250, 9_000), "agent"),
     ];
     check(scene, &expected, &[]);
+}
+
+#[test]
+fn a_call_that_its_server_tells_of_too_owns_both_sides() {
+    let served = || {
+        Scene::new()
+            .fork(500, AGENT, AGENT, 50)
+            .fork(600, 50, 50, 60)
+            .span("A", (1_000, 2_000), AGENT, AGENT)
+            .mark(1_000, AGENT, AGENT, Some("A"))
+            .mark(2_000, AGENT, AGENT, None)
+            .span("by the proxy", (1_100, 1_900), 60, 0)
+            .reported_by(50, 50)
+            .side_of("A")
+            .fork(1_500, 60, 60, 150)
+            .fork(1_950, 60, 60, 195)
+    };
+    let expected = [
+        ((AGENT, AGENT, 1_500), "A thread"),
+        ((60, 60, 1_500), "A window"),
+        ((150, 150, 9_000), "A lineage"),
+        ((195, 195, 9_000), "agent"),
+    ];
+    check(served(), &expected, &[]);
+    // The server tells of it as well: between two that tell of one call there is nothing to decide.
+    let both = served().span("by the server", (1_200, 1_800), 60, 60).side_of("A").inside("by the proxy");
+    check(both, &expected, &[]);
 }
 
 #[test]
