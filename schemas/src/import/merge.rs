@@ -3,7 +3,8 @@
 //!
 //! Two spans are one call where they have the same span id (and no two trace ids), or where the model's id of the call
 //! and the tool's name are the same, no two sessions are named, and both could have run at the same time. What one stream
-//! tells twice under different ids are two calls: ids of calls are used again by some.
+//! tells twice under different ids are two calls: ids of calls are used again by some. A hook that is told no id of the
+//! call tells what it says, which takes the id's place; of two that say the same at once, nobody knows which is which.
 //!
 //! The strongest provenance gives the span its id and fields; weaker ones fill what it leaves open and narrow its
 //! instants. Where they contradict each other, that is a [`Difference`]; that one tells more of a call than another, its
@@ -48,7 +49,7 @@ pub fn merge(spans: Vec<Span>) -> Merged {
     loop {
         let before = merged.spans.len();
         merged.spans.sort_by_cached_key(|span| (span.start_boot_ns, span.span_id.clone(), canonical(span)));
-        for edges in [by_span_id, by_call_id] {
+        for edges in [by_span_id, by_call_id, by_words] {
             let groups = groups(&merged.spans, &edges(&merged.spans));
             join(&mut merged, groups);
         }
@@ -120,8 +121,40 @@ fn call_buckets(spans: &[Span]) -> Vec<Vec<usize>> {
             buckets.entry((call, plain_name(&span.name))).or_default().push(index);
         }
     }
+    by_session(spans, buckets.into_values())
+}
+
+fn by_session(spans: &[Span], buckets: impl Iterator<Item = Vec<usize>>) -> Vec<Vec<usize>> {
     let split = |bucket| by_name(spans, bucket, |span| span.session.as_deref());
-    buckets.into_values().flat_map(split).filter(|bucket| bucket.len() > 1).collect()
+    buckets.flat_map(split).filter(|bucket| bucket.len() > 1).collect()
+}
+
+/// A name that is the same for `mcp__SERVER__TOOL` and what Gemini CLI makes of it.
+fn flat_name(name: &str) -> String {
+    name.replace("__", "_")
+}
+
+/// Whether its call was told without an id.
+fn unnumbered(span: &Span) -> bool {
+    span.source == HOOK && span.call_id.is_none()
+}
+
+/// Two are one call where one is told without an id, both say the same, and each is the only one that the other can be.
+fn by_words(spans: &[Span]) -> Edges {
+    let mut buckets: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
+    if !spans.iter().any(unnumbered) {
+        return Edges::new();
+    }
+    for (index, span) in spans.iter().enumerate() {
+        let called = matches!(span.kind.as_str(), "tool" | "agent");
+        if let Some(mut args) = span.args.as_deref().filter(|_| called).and_then(meant) {
+            args.sort_all_objects();
+            buckets.entry((flat_name(&span.name), args.to_string())).or_default().push(index);
+        }
+    }
+    let mut edges = only_pairs(spans, by_session(spans, buckets.into_values()));
+    edges.retain(|(one, other)| unnumbered(&spans[*one]) != unnumbered(&spans[*other]));
+    edges
 }
 
 /// The spans of one stream in a bucket, to be asked which of them could have run at the same time as another.
@@ -156,10 +189,15 @@ impl Stream {
     }
 }
 
-/// Two are one call where each is the only one of its stream that the other can be.
+/// Two are one call where their ids are the same, and each is the only one of its stream that the other can be.
 fn by_call_id(spans: &[Span]) -> Edges {
+    only_pairs(spans, call_buckets(spans))
+}
+
+/// Those of a bucket of which each is the only one of its stream that the other can be.
+fn only_pairs(spans: &[Span], buckets: Vec<Vec<usize>>) -> Edges {
     let mut edges = Vec::new();
-    for bucket in call_buckets(spans) {
+    for bucket in buckets {
         let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for index in &bucket {
             members.entry(&spans[*index].source).or_default().push(*index);
@@ -315,7 +353,10 @@ fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Difference>) {
     } else if kept.name == plain_name(&weaker.name) {
         // The name that says whose tool it is.
         kept.name.clone_from(&weaker.name);
-    } else if plain_name(&kept.name) != weaker.name && kept.name != weaker.name && !unnamed(&weaker) {
+    } else if plain_name(&kept.name) != weaker.name
+        && flat_name(&kept.name) != flat_name(&weaker.name)
+        && !unnamed(&weaker)
+    {
         differ("name", kept.name.clone(), weaker.name.clone());
     }
     if kept.kind != weaker.kind {
