@@ -95,9 +95,21 @@ pub struct MarkEnd {
 /// `hook`.
 #[derive(Debug, Args)]
 pub struct HookArguments {
-    /// Print what to add to the agent's settings (Claude Code: settings.json; Codex: hooks.json) instead.
-    #[arg(long)]
-    pub settings: bool,
+    /// Print what to add to the agent's settings (Claude Code: settings.json; Codex: hooks.json; `--settings gemini`,
+    /// Gemini CLI: settings.json) instead.
+    #[arg(long, value_enum, value_name = "AGENT", num_args = 0..=1, default_missing_value = "claude")]
+    pub settings: Option<Coder>,
+}
+
+/// Coding agents, by the settings that they take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Coder {
+    /// Claude Code.
+    Claude,
+    /// Codex, which takes what Claude Code does.
+    Codex,
+    /// Gemini CLI.
+    Gemini,
 }
 
 /// `run`.

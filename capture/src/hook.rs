@@ -1,9 +1,10 @@
 //! `hook`: a coding agent's call of its hook, as a span.
 //!
-//! Claude Code and Codex run a command before and after each tool call, with JSON on its standard input. Start and end
-//! are told by two processes that know nothing of each other: the span's id follows from the call's.
+//! Claude Code, Codex and Gemini CLI run a command before and after each tool call, with JSON on its standard input. Start
+//! and end are told by two processes that know nothing of each other: the span's id follows from the call's. Gemini CLI
+//! does not tell that; its id follows from what the call says.
 
-use crate::cli::HookArguments;
+use crate::cli::{Coder, HookArguments};
 use crate::clock::boot_ns;
 use crate::error::Result;
 use crate::messenger::{Listener, agent, bounded, in_time};
@@ -30,6 +31,9 @@ const EVENTS: [&str; 9] = [
     "SessionEnd",
 ];
 
+/// The same of Gemini CLI, by its names.
+const EVENTS_OF_GEMINI: [&str; 5] = ["BeforeTool", "AfterTool", "AfterAgent", "BeforeAgent", "SessionEnd"];
+
 /// How much is shown of an input that was not understood.
 const SHOWN: usize = 1 << 10;
 
@@ -38,10 +42,10 @@ const TIMEOUT_S: u64 = 5;
 
 /// Tells of a call; whatever happens, the agent goes on.
 pub fn hook(arguments: &HookArguments) -> Result<u8> {
-    if arguments.settings {
+    if let Some(coder) = arguments.settings {
         let program =
             std::env::current_exe().map_or_else(|_| "argus-capture".into(), |path| path.display().to_string());
-        println!("{:#}", settings(&program));
+        println!("{:#}", settings(&program, coder));
         return Ok(0);
     }
     let now = boot_ns();
@@ -67,11 +71,19 @@ pub fn hook(arguments: &HookArguments) -> Result<u8> {
 }
 
 /// What to paste into the agent's settings.
-fn settings(program: &str) -> Value {
+fn settings(program: &str, coder: Coder) -> Value {
     let command = format!("'{}' hook", program.replace('\'', r"'\''"));
-    let hooks = json!([{"hooks": [{"type": "command", "command": command, "timeout": TIMEOUT_S}]}]);
+    let (events, hook): (&[&str], Value) = match coder {
+        Coder::Claude | Coder::Codex => (&EVENTS, json!({"type": "command", "command": command, "timeout": TIMEOUT_S})),
+        // It counts milliseconds, and shows its hooks by their names.
+        Coder::Gemini => (
+            &EVENTS_OF_GEMINI,
+            json!({"type": "command", "name": "argus", "command": command, "timeout": TIMEOUT_S * 1_000}),
+        ),
+    };
+    let hooks = json!([{ "hooks": [hook] }]);
     let events: serde_json::Map<String, Value> =
-        EVENTS.iter().map(|event| ((*event).to_owned(), hooks.clone())).collect();
+        events.iter().map(|event| ((*event).to_owned(), hooks.clone())).collect();
     json!({ "hooks": events })
 }
 
@@ -110,7 +122,7 @@ fn line(
     let text = |name: &str| input.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let value = |name: &str| input.get(name).cloned().map(bounded);
     let event = text("hook_event_name").ok_or("it names no event")?;
-    if !EVENTS.contains(&event) {
+    if !EVENTS.contains(&event) && !EVENTS_OF_GEMINI.contains(&event) {
         return Ok(None);
     }
     let (session, sub_agent) = (text("session_id"), text("agent_id"));
@@ -121,7 +133,7 @@ fn line(
         Ok(Some(line))
     };
     match event {
-        "Stop" | "StopFailure" | "UserPromptSubmit" => return over(sub_agent, false),
+        "Stop" | "StopFailure" | "UserPromptSubmit" | "AfterAgent" | "BeforeAgent" => return over(sub_agent, false),
         "SessionEnd" => return over(None, true),
         "SubagentStop" => return over(Some(sub_agent.ok_or("it names no sub-agent")?), false),
         "SubagentStart" => {
@@ -133,23 +145,35 @@ fn line(
         }
         _ => {}
     }
-    let call = text("tool_use_id").ok_or("a tool's call without tool_use_id")?;
-    let span = id(&["call", session.unwrap_or_default(), call]);
+    let name = text("tool_name").ok_or("a tool's call without tool_name");
+    let alike = matches!(event, "BeforeTool" | "AfterTool");
+    let call = text("tool_use_id").filter(|_| !alike);
+    let of = session.unwrap_or_default();
+    let span = if alike {
+        let mut told = input.get("tool_input").cloned().unwrap_or_default();
+        told.sort_all_objects();
+        id(&["words", of, name?, &told.to_string()])
+    } else {
+        id(&["call", of, call.ok_or("a tool's call without tool_use_id")?])
+    };
     Ok(Some(match event {
-        "PreToolUse" => {
-            let name = text("tool_name").ok_or("a tool's call without tool_name")?;
+        "PreToolUse" | "BeforeTool" => {
+            let name = name?;
             // What a sub-agent does is beneath its run, which says more than what the agent itself was started by.
             let context = traceparent.and_then(context).filter(|_| run.is_none());
             let (trace, parent) = context.map(|(trace, parent)| (trace, parent.to_owned())).unzip();
             json!({
                 "v": 1, "type": "start", "span": span, "trace": trace, "parent": run.or(parent), "agent": sub_agent,
-                "kind": if is_agent(name) { "agent" } else { "tool" }, "name": name, "call_id": call, "session": session,
+                "kind": if is_agent(name) { "agent" } else { "tool" }, "name": of_server(input).as_deref().unwrap_or(name),
+                "call_id": call, "alike": alike, "session": session,
                 "boot_ns": boot_ns, "for": agent, "source": HOOK, "args": value("tool_input"),
             })
         }
         _ => {
+            let failed = input.pointer("/tool_response/error").is_some_and(|error| !error.is_null());
             let (status, result) = match event {
-                "PostToolUse" => ("ok", value("tool_response")),
+                "AfterTool" if failed => ("error", value("tool_response")),
+                "PostToolUse" | "AfterTool" => ("ok", value("tool_response")),
                 _ => ("error", value("error").or_else(|| value("tool_response"))),
             };
             let lasted = input.get("duration_ms").and_then(Value::as_f64).filter(|ms| *ms >= 0.0);
@@ -159,6 +183,12 @@ fn line(
             })
         }
     }))
+}
+
+/// The name that everybody else gives the tool of an MCP server: Gemini CLI's own does not tell where the server's ends.
+fn of_server(input: &Value) -> Option<String> {
+    let told = |name: &str| input.get("mcp_context")?.get(name)?.as_str();
+    Some(format!("mcp__{}__{}", told("server_name")?, told("tool_name")?))
 }
 
 #[cfg(test)]
@@ -274,6 +304,88 @@ mod tests {
         assert_eq!(rows, expected);
     }
 
+    /// What the hooks of Gemini CLI 0.61 were told: it numbers no calls, and does not tell a sub-agent's from its own.
+    #[test]
+    fn calls_without_numbers_are_told_apart_by_what_they_say() {
+        let shell = |event: &str, command: &str| {
+            json!({"hook_event_name": event, "session_id": "s", "transcript_path": "/t", "cwd": "/", "timestamp": "",
+                   "tool_name": "run_shell_command", "tool_input": {"command": command, "is_background": false}})
+        };
+        let with = |mut input: Value, more: Value| {
+            input.as_object_mut().expect("an object").extend(more.as_object().expect("another").clone());
+            input
+        };
+        let said = |output: &str| json!({"tool_response": {"llmContent": output, "returnDisplay": output}});
+        let failed = json!({"tool_response": {"llmContent": "no", "error": {"message": "no", "type": "x"}}});
+        let mcp = json!({"tool_name": "mcp_a_b_c", "mcp_context": {"server_name": "a_b", "tool_name": "c"}});
+        let (before, after) = ("BeforeTool", "AfterTool");
+        let said = [
+            json!({"hook_event_name": "BeforeAgent", "session_id": "s", "prompt": "go"}),
+            shell(before, "a"),
+            shell(before, "b"),
+            with(shell(after, "b"), failed),
+            with(shell(after, "a"), said("a")),
+            // Two at once.
+            shell(before, "a"),
+            shell(before, "a"),
+            with(shell(after, "a"), said("a")),
+            with(shell(after, "a"), said("b")),
+            with(shell(before, "mcp"), mcp.clone()),
+            with(shell(after, "mcp"), mcp),
+            with(shell(before, "look"), json!({"tool_name": "invoke_agent"})),
+            // Denied, as nothing tells.
+            shell(before, "denied"),
+            json!({"hook_event_name": "AfterAgent", "session_id": "s", "prompt": "go", "prompt_response": "done"}),
+        ];
+        let mut assembler = Assembler::new();
+        for (at, input) in (1..).map(|at| at * 10).zip(&said) {
+            let line = line(input, 7, at, Some(CARRIER)).expect("it is understood").expect("it tells of something");
+            let received = Received { author_pid: Some(100), source: "socket".to_owned(), ..Received::default() };
+            assembler.take(&Received { line: line.to_string(), ..received });
+        }
+        let got = assembler.finish();
+        assert!(got.refused.is_empty() && got.unreadable.is_empty(), "{got:?}");
+        let rows: Vec<_> = got
+            .spans
+            .iter()
+            .map(|span| {
+                let window = (span.start_boot_ns - span.start_err_ns, span.end_boot_ns.unwrap_or(0) + span.end_err_ns);
+                assert_eq!((span.call_id.as_ref(), span.parent_id.as_deref()), (None, Some("00f067aa0ba902b7")));
+                (span.name.as_str(), span.kind.as_str(), window, span.status.as_deref(), span.result.is_some())
+            })
+            .collect();
+        let (shell, ok, abandoned) = ("run_shell_command", Some("ok"), Some("abandoned"));
+        let expected = [
+            (shell, "tool", (20, 50), ok, true),
+            (shell, "tool", (30, 40), Some("error"), true),
+            (shell, "tool", (60, 90), ok, false),
+            (shell, "tool", (70, 90), ok, false),
+            ("mcp__a_b__c", "tool", (100, 110), ok, false),
+            ("invoke_agent", "agent", (120, 140), abandoned, false),
+            (shell, "tool", (130, 140), abandoned, false),
+        ];
+        assert_eq!(rows, expected);
+    }
+
+    #[test]
+    fn settings_are_as_each_agent_takes_them() {
+        let check = |coder: Coder, event: &str, expected: Value| {
+            let printed = settings("/opt/it's/argus-capture", coder);
+            assert_eq!(printed.pointer(&format!("/hooks/{event}/0/hooks/0")), Some(&expected), "{printed:#}");
+        };
+        let command = r"'/opt/it'\''s/argus-capture' hook";
+        let plain = json!({"type": "command", "command": command, "timeout": 5});
+        check(Coder::Claude, "PreToolUse", plain.clone());
+        check(Coder::Codex, "SubagentStop", plain);
+        check(
+            Coder::Gemini,
+            "BeforeTool",
+            json!({"type": "command", "name": "argus", "command": command, "timeout": 5_000}),
+        );
+        let events = |coder| settings("x", coder)["hooks"].as_object().map(serde_json::Map::len);
+        assert_eq!((events(Coder::Claude), events(Coder::Gemini)), (Some(EVENTS.len()), Some(EVENTS_OF_GEMINI.len())));
+    }
+
     #[test]
     fn what_is_no_call_is_passed_over_and_what_is_not_understood_is_told() {
         for (input, told) in [
@@ -284,6 +396,8 @@ mod tests {
             (json!({"hook_event_name": "PreToolUse", "tool_name": "Bash"}), Some("a tool's call without tool_use_id")),
             (json!({"hook_event_name": "PreToolUse", "tool_use_id": "t"}), Some("a tool's call without tool_name")),
             (json!({"hook_event_name": "PostToolUse", "tool_use_id": ""}), Some("a tool's call without tool_use_id")),
+            (json!({"hook_event_name": "BeforeTool", "session_id": "s"}), Some("a tool's call without tool_name")),
+            (json!({"hook_event_name": "PreCompress", "session_id": "s", "trigger": "auto"}), None),
             (json!({"hook_event_name": "Stop"}), Some("it names no session")),
             (json!({"hook_event_name": "SubagentStart", "session_id": "s"}), Some("it names no sub-agent")),
         ] {

@@ -3,6 +3,9 @@
 //! [`parse`] reads one line; [`Assembler`] pairs starts with ends and collects marks. What cannot be read is counted
 //! and stays in the journal; it never stops the rest.
 
+mod alike;
+
+use self::alike::{Alike, End};
 use crate::import::{self, ClockMap, ForeignSpan, Interval};
 use crate::json;
 use crate::manifest::{ClockPair, Loss, SpanLineCounts, sha256_of};
@@ -31,7 +34,7 @@ const SHOWN: usize = 200;
 /// Whether a coding agent's tool of this name is another agent, which calls tools of its own: what such a call does
 /// itself is the runtime's, and its tools are told apart from it without saying so.
 pub fn is_agent(tool: &str) -> bool {
-    matches!(tool, "Task" | "Agent")
+    matches!(tool, "Task" | "Agent" | "invoke_agent")
 }
 
 /// Whether a program of this name is a shell: what stands between an agent and its hook, or a shell and its command.
@@ -88,6 +91,8 @@ pub enum Line {
         span: Box<Span>,
         /// The sub-agent that it is of, as its agent numbers them.
         agent: Option<String>,
+        /// Whether its id is made of what the call says, so that another which says the same has it too.
+        alike: bool,
     },
     /// A span ended.
     End {
@@ -217,6 +222,7 @@ pub fn parse(line: &str) -> Result<Line, LineError> {
     match object.get("type").and_then(Value::as_str) {
         Some("start") => Ok(Line::Start {
             agent: optional_text(&object, "agent")?,
+            alike: object.get("alike").and_then(Value::as_bool) == Some(true),
             span: Box::new(Span {
                 span_id: text(&object, "span")
                     .and_then(|id| if id.is_empty() { Err(LineError::Field("span")) } else { Ok(id) })?,
@@ -340,6 +346,8 @@ pub struct Assembler {
     by_id: HashMap<String, usize>,
     /// The sub-agents that spans of hooks are of, by their places.
     agents: HashMap<usize, String>,
+    /// Calls that are told apart by what they say alone, by the ids that they are told under.
+    alike: HashMap<String, Alike>,
 }
 
 impl Assembler {
@@ -395,10 +403,10 @@ impl Assembler {
     fn apply(&mut self, line: Line, received: &Received) -> Result<(), &'static str> {
         let spans = &mut self.assembled.spans;
         match line {
-            Line::Start { mut span, agent } => {
+            Line::Start { mut span, agent, alike } => {
                 let told = span.span_id.clone();
                 if let Some(before) = self.by_id.get(&told).map(|index| &mut spans[*index]) {
-                    begin_anew(before, &span, received)?;
+                    begin_anew(before, &span, alike, received)?;
                     // An id of its own: no other has this place.
                     let (mut id, _) = sha256_of(format!("{told}#{}", spans.len()).as_bytes()).map_err(|_| "no id")?;
                     id.truncate(16);
@@ -421,13 +429,17 @@ impl Assembler {
                 span.author_pid = received.author_pid;
                 span.author_uid = received.author_uid;
                 span.received_boot_ns = Some(received.boot_ns);
+                if alike && span.source == HOOK {
+                    self.alike.entry(told.clone()).or_default().begin(spans.len(), spans);
+                }
                 self.by_id.insert(told, spans.len());
                 spans.push(*span);
             }
             Line::End { span_id, boot_ns, err_ns, status, result, for_pid, lasted_ns } => {
-                let Some(span) = self.by_id.get(&span_id).map(|index| &mut spans[*index]) else {
+                let Some(index) = self.by_id.get(&span_id).copied() else {
                     return Err("the span that it ends never started");
                 };
+                let span = &spans[index];
                 // Messengers of one process are many; whether they are its own is weighed by their lineage.
                 let messenger = for_pid.is_some()
                     && for_pid == span.for_pid
@@ -436,6 +448,13 @@ impl Assembler {
                 if span.author_pid != received.author_pid && !messenger {
                     return Err("another process than the one that started the span ended it");
                 }
+                if let Some(alike) = self.alike.get_mut(&span_id)
+                    && alike.several(spans)
+                {
+                    alike.end(End { at: Interval::around(boot_ns, err_ns), status, result }, received, spans);
+                    return Ok(());
+                }
+                let span = &mut spans[index];
                 // The end of an answer does not end what a sub-agent was left to do in the background.
                 let given_up = span.source == HOOK && span.status.as_deref() == Some(ABANDONED);
                 if span.end_boot_ns.is_some() && !given_up {
@@ -510,15 +529,17 @@ fn abandon(span: &mut Span, boot_ns: u64, received: &Received) {
 }
 
 /// Whether an id that was used before may begin another span. Some agents number their calls anew in every answer; then
-/// the one before is over, told or not. What says again what is open already was said by two hooks for one call.
-fn begin_anew(before: &mut Span, span: &Span, received: &Received) -> Result<(), &'static str> {
+/// the one before is over, told or not. What says again what is open already was said by two hooks for one call; but if
+/// ids are made of what calls say, they are two.
+fn begin_anew(before: &mut Span, span: &Span, alike: bool, received: &Received) -> Result<(), &'static str> {
     let same_author = before.for_pid == span.for_pid && before.author_uid == received.author_uid;
     let hooks = before.source == HOOK && span.source == HOOK && span.start_boot_ns >= before.start_boot_ns;
     let open = before.end_boot_ns.is_none();
-    if !(hooks && same_author) || open && (&before.name, &before.args) == (&span.name, &span.args) {
+    let again = open && (&before.name, &before.args) == (&span.name, &span.args);
+    if !(hooks && same_author) || again && !alike {
         return Err("a span with this id has already started");
     }
-    if open {
+    if open && !again {
         abandon(before, span.start_boot_ns, received);
     }
     Ok(())
@@ -692,6 +713,39 @@ mod tests {
         let rows = [("Explore", Some("ok"), 10, Some(20)), ("Explore", None, 30, None), ("inner", None, 40, None)];
         let got = check(&[run(10), over(20), run(30), inner], &rows, 0);
         assert_eq!(got.spans[2].parent_id.as_deref(), Some(got.spans[1].span_id.as_str()));
+    }
+
+    #[test]
+    fn of_calls_that_say_the_same_nothing_tells_whose_an_end_is() {
+        let start = |at: u64| format!(r#""type":"start","span":"a","name":"ls","alike":true,"boot_ns":{at}"#);
+        let end = |at: u64, status: &str| format!(r#""type":"end","span":"a","status":"{status}","boot_ns":{at}"#);
+        let over = |at: u64| format!(r#""type":"end","boot_ns":{at}"#);
+        let check = |lines: &[String], expected: &[(Option<&str>, u64, Option<u64>)], refused| {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            let expected: Vec<_> = expected.iter().map(|(status, from, to)| ("ls", *status, *from, *to)).collect();
+            check_hooks(&lines, &expected, refused)
+        };
+        let (ok, abandoned) = (Some("ok"), Some(ABANDONED));
+        let after = [start(10), end(20, "ok"), start(30), end(40, "error")];
+        check(&after, &[(ok, 10, Some(20)), (Some("error"), 30, Some(40))], 0);
+        let both = [start(10), start(12), end(20, "ok"), end(30, "ok")];
+        let got = check(&both, &[(ok, 10, Some(30)), (ok, 12, Some(30))], 0);
+        assert_eq!([0, 1].map(|span| got.spans[span].end_author_pid), [Some(102), Some(103)]);
+        check(
+            &[start(10), start(12), end(20, "ok"), end(30, "error")],
+            &[(None, 10, Some(30)), (None, 12, Some(30))],
+            0,
+        );
+        check(&both[..3], &[(None, 10, None), (None, 12, None)], 0);
+        // A third one while the first two go on, and one more when all are over.
+        let third =
+            [start(10), start(12), end(20, "ok"), start(26), end(30, "ok"), end(36, "ok"), start(40), end(50, "ok")];
+        let rows = [(ok, 10, Some(36)), (ok, 12, Some(36)), (ok, 26, Some(36)), (ok, 40, Some(50))];
+        check(&third, &rows, 0);
+        // One of two never ran.
+        let refused = [start(10), start(12), end(20, "ok"), over(40), start(50), end(60, "ok")];
+        check(&refused, &[(abandoned, 10, Some(40)), (abandoned, 12, Some(40)), (ok, 50, Some(60))], 0);
+        check(&[end(20, "ok")], &[], 1);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 # A coding agent as its maker publishes it, with Argus's hooks in its settings, against a model on loopback, in a network of
-# its own.  Usage: coder.sh claude|codex PROGRAM TRUTH ARGUS_CAPTURE HOME
+# its own.  Usage: coder.sh claude|codex|gemini PROGRAM TRUTH ARGUS_CAPTURE HOME
 set -eu
 which=$1 program=$2 truth=$3 argus=$4 HOME=$5
 export HOME
@@ -37,5 +37,13 @@ hooks = true
 TOML
     "$program" exec --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox \
         --dangerously-bypass-hook-trust go </dev/null
+    ;;
+gemini)
+    mkdir "$HOME/.gemini"
+    "$argus" hook --settings gemini | python3 -c 'import json, sys
+auth = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
+print(json.dumps({**auth, **json.load(sys.stdin)}))' >"$HOME/.gemini/settings.json"
+    export GOOGLE_GEMINI_BASE_URL=$url GEMINI_API_KEY=none
+    "$program" -m gemini-2.5-flash -p go --yolo --skip-trust --include-directories "$truth" </dev/null
     ;;
 esac

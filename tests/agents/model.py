@@ -1,5 +1,6 @@
-"""A model that asks for the same calls each time, as Claude Code and Codex expect one: Anthropic's Messages and OpenAI's
-Responses over HTTP on loopback. Each call touches, in the folder of its name, what it causes.  It prints its port.  Usage: model.py TRUTH"""
+"""A model that asks for the same calls each time, as Claude Code, Codex and Gemini CLI expect one: Anthropic's Messages,
+OpenAI's Responses and Gemini's content over HTTP on loopback. Each call touches, in the folder of its name, what it causes.
+It prints its port.  Usage: model.py TRUTH"""
 
 import json
 import sys
@@ -77,6 +78,24 @@ def openai(body):
     return [(event["type"], event) for event in events]
 
 
+def gemini(body):
+    parts = [part for content in body["contents"] for part in content["parts"]]
+    done = sum("functionResponse" in part for part in parts)
+    declared = [function for tool in body.get("tools", []) for function in tool.get("functionDeclarations", [])]
+    inputs = {
+        "shell": ("run_shell_command", lambda what: {"command": what}),
+        "write": ("write_file", lambda what: {"file_path": what, "content": "x"}),
+        "agent": ("invoke_agent", lambda what: {"agent_name": "generalist", "prompt": what}),
+    }
+    content = []
+    for owner, kind, what in next_calls(done, json.dumps(body["contents"][0])) if declared else []:
+        name, arguments = inputs[kind]
+        content.append({"functionCall": {"id": owner, "name": name, "args": arguments(what)}})
+    content = content or [{"text": "done"}]
+    usage = {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2}
+    return {"candidates": [{"content": {"role": "model", "parts": content}, "finishReason": "STOP"}], "usageMetadata": usage}
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -99,9 +118,13 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         path = self.path.partition("?")[0]
         speak = {"/v1/messages": anthropic, "/v1/responses": openai}.get(path)
+        if path.endswith((":generateContent", ":streamGenerateContent")):
+            speak = gemini
         if speak is None:
             return self.answer(404, "application/json", "{}")
         said = speak(json.loads(body))
+        if isinstance(said, dict) and path.endswith(":streamGenerateContent"):
+            return self.answer(200, "text/event-stream", f"data: {json.dumps(said)}\n\n")
         if isinstance(said, dict):
             return self.answer(200, "application/json", json.dumps(said))
         lines = [f"event: {name}\ndata: {json.dumps({'type': name, **event})}\n\n" for name, event in said]

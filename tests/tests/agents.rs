@@ -3,8 +3,8 @@
 
 use argus_schemas::report::{Call, Facet, Report};
 use argus_tests::{
-    Scratch, as_root, can_capture, capture, files_beneath, on_path, one_at_a_time, program, report, run, shown, skip,
-    workspace,
+    Scratch, analyze, as_root, can_capture, capture, files_beneath, on_path, one_at_a_time, program, report, run,
+    shown, skip, workspace,
 };
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -276,17 +276,60 @@ fn check_coder(which: &str, pattern: &str, owners: &[&str], expected: &[(&str, &
     let output = capture(&case, &[], &[], &command);
     assert!(output.status.success(), "{}", shown(&output));
     let report = report(&case);
-    let got: Vec<(String, String)> = owners_by(&report, &truth, |call| call.call_id.clone().unwrap_or_default())
-        .into_iter()
-        .filter(|(file, _)| file.ends_with("child"))
-        .collect();
-    let expected: Vec<_> = expected.iter().map(|(file, owner)| ((*file).to_owned(), (*owner).to_owned())).collect();
-    assert_eq!(got, expected, "{:#?}", report.findings);
+    check_owners(&report, &truth, owners, expected);
     let told = |call: &&Call| call.kind == "tool" && call.status.as_deref() == Some("ok") && call.args.is_some();
     assert_eq!(report.calls.iter().filter(told).count(), owners.len(), "{:#?}", report.calls);
     let hooks = report.calls.iter().flat_map(|call| &call.effects);
     let of_hooks: Vec<_> = hooks.filter(|effect| effect.object.ends_with("/argus-capture")).collect();
     assert!(of_hooks.is_empty(), "a hook is no act of a call: {of_hooks:#?}");
+    if which == "gemini" {
+        check_its_session(&scratch, &report, owners, expected);
+    }
+}
+
+/// Whose everything was that a model's calls touched.
+#[track_caller]
+fn check_owners(report: &Report, truth: &Path, owners: &[&str], expected: &[(&str, &str)]) {
+    // The hooks of Gemini CLI tell no id, and its session makes one of the tool's name and the model's id.
+    let called = |call: &Call| {
+        let named = |owner: &&&str| call.args.as_deref().is_some_and(|args| args.contains(&format!("/{owner}/")));
+        let by_words = || owners.iter().find(named).map_or_else(String::new, |&owner| owner.into());
+        call.call_id.as_deref().map_or_else(by_words, |id| id.rsplit("__").next().unwrap_or(id).to_owned())
+    };
+    let got: Vec<(String, String)> =
+        owners_by(report, truth, called).into_iter().filter(|(file, _)| file.ends_with("child")).collect();
+    let expected: Vec<_> = expected.iter().map(|(file, owner)| ((*file).to_owned(), (*owner).to_owned())).collect();
+    assert_eq!(got, expected, "{:#?}", report.findings);
+}
+
+/// What Gemini CLI kept itself tells of the same calls, with their ids.
+#[track_caller]
+fn check_its_session(scratch: &Scratch, before: &Report, owners: &[&str], expected: &[(&str, &str)]) {
+    let case = scratch.join("agent.argus");
+    let mut logs = files_beneath(&scratch.join("home/.gemini/tmp"));
+    logs.retain(|file| file.extension() == Some("jsonl".as_ref()));
+    assert_eq!(logs.len(), 2, "its own and its sub-agent's: {logs:?}");
+    let arguments: Vec<&OsStr> = ["import".as_ref(), case.as_os_str(), "--json".as_ref()]
+        .into_iter()
+        .chain(logs.iter().map(|log| log.as_os_str()))
+        .collect();
+    let output = analyze(&arguments);
+    assert!(output.status.success(), "{}", shown(&output));
+    let added: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for log in added.as_array().expect("a list") {
+        assert_eq!((&log["format"], &log["not_understood"]), (&"gemini".into(), &0.into()), "{log:#}");
+    }
+    let after = report(&case);
+    check_owners(&after, &scratch.join("truth"), owners, expected);
+    let calls = |report: &Report| -> Vec<String> {
+        let mut names: Vec<String> =
+            report.calls.iter().filter(|call| call.args.is_some()).map(|call| call.name.clone()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(calls(&after), calls(before), "none is counted twice");
+    let unnumbered: Vec<_> = after.calls.iter().filter(|call| call.args.is_some() && call.call_id.is_none()).collect();
+    assert!(unnumbered.is_empty(), "{unnumbered:#?}");
 }
 
 #[test]
@@ -320,6 +363,26 @@ fn codexs_hooks() {
             ("Alone/grandchild", "Alone"),
             ("First/child", "First"),
             ("First/grandchild", "First"),
+            ("Second/child", "Second"),
+            ("Second/grandchild", "Second"),
+        ],
+    );
+}
+
+#[test]
+fn gemini_clis_hooks() {
+    // The two in the middle run at once, and a sub-agent's look like its agent's: the command tells whose each shell is.
+    check_coder(
+        "gemini",
+        "@google/gemini-cli/bundle/gemini.js",
+        &["Alone", "First", "Second", "Written", "Inner"],
+        &[
+            ("Alone/child", "Alone"),
+            ("Alone/grandchild", "Alone"),
+            ("First/child", "First"),
+            ("First/grandchild", "First"),
+            ("Inner/child", "Inner"),
+            ("Inner/grandchild", "Inner"),
             ("Second/child", "Second"),
             ("Second/grandchild", "Second"),
         ],

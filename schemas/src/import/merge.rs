@@ -5,20 +5,22 @@
 //! and the tool's name are the same, no two sessions are named, and both could have run at the same time. So are two of
 //! which one lies within the other by its trace context, or which one process tells and that share no id, if both are of
 //! the same name, were told the same, and each is the only one that the other can be. What one stream tells twice under
-//! different ids are two calls: ids of calls are used again by some.
+//! different ids are two calls: ids of calls are used again by some. A hook that is told no id of the call tells what it
+//! says, which takes the id's place; of two that say the same at once, nobody knows which is which.
 //!
 //! The strongest provenance gives the span its id and fields; weaker ones fill what it leaves open and narrow its
 //! instants. Where they contradict each other, that is a [`Difference`]; that one tells more of a call than another, its
 //! setting up or the fields of its result, is none.
 
+pub(super) mod edges;
+
 use super::instant::Interval;
-use super::sides;
 use crate::json;
 use crate::span_log::{ABANDONED, HOOK};
 use crate::spans::Span;
+use edges::{by_act, by_arguments, by_call_id, by_context, by_span_id, by_words, call_buckets, flat_name, plain_name};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::Bound;
 
 /// Two that listen to one framework are told of the beginning and the end of a call one after the other. They contradict each
 /// other about no instant that is only so far from the other's, in nanoseconds: such listeners do little but write down.
@@ -55,7 +57,7 @@ pub fn merge(spans: Vec<Span>) -> Merged {
     loop {
         let before = merged.spans.len();
         merged.spans.sort_by_cached_key(|span| (span.start_boot_ns, span.span_id.clone(), canonical(span)));
-        for edges in [by_span_id, by_call_id, by_context, by_arguments, by_act] {
+        for edges in [by_span_id, by_call_id, by_context, by_words, by_arguments, by_act] {
             let mut edges = edges(&merged.spans);
             edges.retain(|(one, other)| tellers.differ(&merged.spans[*one], &merged.spans[*other]));
             let groups = groups(&merged.spans, &edges);
@@ -93,168 +95,6 @@ pub(super) fn window(span: &Span) -> Interval {
     let from_ns = span.start_boot_ns.saturating_sub(span.start_err_ns);
     let to_ns = span.end_boot_ns.map_or(u64::MAX, |end| end.saturating_add(span.end_err_ns));
     Interval { from_ns, to_ns: to_ns.max(from_ns) }
-}
-
-/// Splits a bucket where its members name more than one of something: those that name none then belong to none.
-fn by_name<'a, T: Ord>(spans: &'a [Span], bucket: Vec<usize>, name: impl Fn(&'a Span) -> Option<T>) -> Vec<Vec<usize>> {
-    let mut parts: BTreeMap<Option<T>, Vec<usize>> = BTreeMap::new();
-    for index in &bucket {
-        parts.entry(name(&spans[*index])).or_default().push(*index);
-    }
-    let names = parts.keys().flatten().count();
-    if names < 2 { vec![bucket] } else { parts.into_values().collect() }
-}
-
-type Edges = Vec<(usize, usize)>;
-
-fn by_span_id(spans: &[Span]) -> Edges {
-    let mut buckets: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (index, span) in spans.iter().enumerate() {
-        buckets.entry(&span.span_id).or_default().push(index);
-    }
-    let parts = buckets.into_values().flat_map(|bucket| by_name(spans, bucket, |span| span.trace_id.as_deref()));
-    parts.flat_map(|part| part.windows(2).map(|two| (two[0], two[1])).collect::<Vec<_>>()).collect()
-}
-
-/// `mcp__SERVER__TOOL` is what agents call the TOOL of a server.
-pub(super) fn plain_name(name: &str) -> &str {
-    name.rsplit("__").next().unwrap_or(name)
-}
-
-/// Spans that have the same of something, by session.
-fn buckets<'a, T: Ord>(spans: &'a [Span], same: impl Fn(&'a Span) -> Option<T>) -> Vec<Vec<usize>> {
-    let mut buckets: BTreeMap<T, Vec<usize>> = BTreeMap::new();
-    for (index, span) in spans.iter().enumerate() {
-        if let Some(key) = same(span) {
-            buckets.entry(key).or_default().push(index);
-        }
-    }
-    let split = |bucket| by_name(spans, bucket, |span| span.session.as_deref());
-    buckets.into_values().flat_map(split).filter(|bucket| bucket.len() > 1).collect()
-}
-
-/// Calls with the same id and name; of agents' runs, whose ids are never used for anything else, with the same id.
-fn call_buckets(spans: &[Span]) -> Vec<Vec<usize>> {
-    buckets(spans, |span| match (span.kind.as_str(), span.call_id.as_deref()) {
-        ("tool", Some(call)) => Some((call, plain_name(&span.name))),
-        ("agent", Some(call)) => Some((call, "")),
-        _ => None,
-    })
-}
-
-/// The spans of one stream in a bucket, to be asked which of them could have run at the same time as another.
-struct Stream {
-    /// Where each may have begun, in order, with the one of it and those before that may have ended last.
-    begins: Vec<(u64, (u64, usize))>,
-    /// Where each may have ended, in order.
-    ends: Vec<u64>,
-}
-
-impl Stream {
-    fn new(spans: &[Span], members: &[usize]) -> Self {
-        let mut windows: Vec<(Interval, usize)> =
-            members.iter().map(|index| (window(&spans[*index]), *index)).collect();
-        windows.sort_unstable();
-        let mut ends: Vec<u64> = windows.iter().map(|(window, _)| window.to_ns).collect();
-        let begins = windows.iter().scan((0, 0), |last, (window, index)| {
-            *last = (*last).max((window.to_ns, *index));
-            Some((window.from_ns, *last))
-        });
-        let begins = begins.collect();
-        ends.sort_unstable();
-        Self { begins, ends }
-    }
-
-    /// The one that overlaps with a window, if it is the only one.
-    fn only(&self, window: Interval) -> Option<usize> {
-        let begun = self.begins.partition_point(|(from, _)| *from <= window.to_ns);
-        let ended = self.ends.partition_point(|to| *to < window.from_ns);
-        // Whichever of those that had begun ended last is the one that had not ended.
-        (begun - ended == 1).then(|| self.begins[begun - 1].1.1)
-    }
-}
-
-/// Two of a bucket are one call where each is the only one of its stream that the other can be.
-fn only_ones(spans: &[Span], bucket: &[usize]) -> Edges {
-    let mut edges = Vec::new();
-    let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for index in bucket {
-        members.entry(&spans[*index].source).or_default().push(*index);
-    }
-    let streams: BTreeMap<&str, Stream> =
-        members.iter().map(|(source, members)| (*source, Stream::new(spans, members))).collect();
-    for one in bucket {
-        let of_one = spans[*one].source.as_str();
-        for (_, stream) in streams.range::<str, _>((Bound::Excluded(of_one), Bound::Unbounded)) {
-            let other = stream.only(window(&spans[*one]));
-            let back = other.and_then(|other| streams.get(of_one)?.only(window(&spans[other])));
-            if let Some(other) = other.filter(|_| back == Some(*one)) {
-                edges.push((*one, other));
-            }
-        }
-    }
-    edges
-}
-
-fn by_call_id(spans: &[Span]) -> Edges {
-    call_buckets(spans).iter().flat_map(|bucket| only_ones(spans, bucket)).collect()
-}
-
-/// The process that tells of a span of its own, as the kernel says; a messenger has none.
-fn teller(span: &Span) -> Option<i32> {
-    span.author_pid.filter(|_| span.for_pid.is_none())
-}
-
-/// One that lies within another of the same process by what it says of its trace.
-fn by_context(spans: &[Span]) -> Edges {
-    let own = |(inner, outer): &(usize, usize)| {
-        let (inner, outer) = (&spans[*inner], &spans[*outer]);
-        let one_process = match (inner.author_pid, outer.author_pid) {
-            (Some(_), Some(_)) => teller(inner).is_some() && teller(inner) == teller(outer),
-            // A log that was added has no process of its own.
-            _ => true,
-        };
-        inner.source != outer.source && one_process
-    };
-    sides::pairs(spans).into_iter().filter(own).collect()
-}
-
-/// What two streams of one process tell of the same name and with the same arguments, where no id is common to them. A log
-/// that was added names no process, and is of the only one that does so.
-fn by_arguments(spans: &[Span]) -> Edges {
-    let told = |span: &Span| {
-        let args = meant(span.args.as_deref()?)?;
-        let says = args.as_object().is_some_and(|fields| !fields.is_empty());
-        (span.kind == "tool" && says && span.for_pid.is_none()).then(|| args.to_string())
-    };
-    let buckets = buckets(spans, |span| Some((plain_name(&span.name), told(span)?)));
-    let of_process = |bucket| by_name(spans, bucket, teller);
-    let edges = buckets.into_iter().flat_map(of_process).flat_map(|bucket| only_ones(spans, &bucket));
-    edges.filter(|(one, other)| may_be_one(&spans[*one], &spans[*other])).collect()
-}
-
-/// What two streams of one process tell of the same kind and name, where one of them does not say with which arguments.
-fn by_act(spans: &[Span]) -> Edges {
-    let acts = |span: &Span| matches!(span.kind.as_str(), "tool" | "llm" | "agent");
-    let buckets = buckets(spans, |span| {
-        acts(span).then_some(())?;
-        Some((teller(span)?, span.kind.as_str(), plain_name(&span.name)))
-    });
-    let edges = buckets.iter().flat_map(|bucket| only_ones(spans, bucket));
-    edges.filter(|(one, other)| may_be_one(&spans[*one], &spans[*other])).collect()
-}
-
-/// Whether nothing that two spans say of a call sets them apart.
-pub(super) fn may_be_one(one: &Span, other: &Span) -> bool {
-    let none_or_same =
-        |one: &Option<String>, other: &Option<String>, same: &dyn Fn(&str, &str) -> bool| match (one, other) {
-            (Some(one), Some(other)) => same(one, other),
-            _ => true,
-        };
-    let arguments = |one: &str, other: &str| one == "{}" || other == "{}" || same_json(one, other);
-    none_or_same(&one.call_id, &other.call_id, &|one, other| one == other)
-        && none_or_same(&one.session, &other.session, &|one, other| one == other)
-        && none_or_same(&one.args, &other.args, &arguments)
 }
 
 /// The connected groups. One that holds two spans of one stream that are not the same is taken apart again: either two
@@ -415,7 +255,10 @@ pub(super) fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Differen
     } else if kept.name == plain_name(&weaker.name) {
         // The name that says whose tool it is.
         kept.name.clone_from(&weaker.name);
-    } else if plain_name(&kept.name) != weaker.name && kept.name != weaker.name && !unnamed(&weaker) {
+    } else if plain_name(&kept.name) != weaker.name
+        && flat_name(&kept.name) != flat_name(&weaker.name)
+        && !unnamed(&weaker)
+    {
         differ("name", kept.name.clone(), weaker.name.clone());
     }
     if kept.kind != weaker.kind {
@@ -482,7 +325,7 @@ pub fn only_annotations(declares: &str) -> bool {
 }
 
 /// What a JSON text says, also where it is the text of a JSON text.
-fn meant(text: &str) -> Option<Value> {
+pub(super) fn meant(text: &str) -> Option<Value> {
     let value = json::read(text.as_bytes()).ok()?;
     Some(match &value {
         Value::String(inner) => json::read(inner.as_bytes()).unwrap_or(value),
@@ -491,7 +334,7 @@ fn meant(text: &str) -> Option<Value> {
 }
 
 /// Whether two JSON texts say the same, or would if one were the text of the other.
-fn same_json(one: &str, other: &str) -> bool {
+pub(super) fn same_json(one: &str, other: &str) -> bool {
     one == other || matches!((meant(one), meant(other)), (Some(one), Some(other)) if one == other)
 }
 

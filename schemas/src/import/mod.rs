@@ -100,7 +100,9 @@ impl Format {
             }
             Format::ClaudeCode => "transcripts of Claude Code 1.0 to 2.1 (tried: 2.0 and 2.1)",
             Format::Codex => "rollouts of Codex CLI 0.46 to 0.104 (tried: 0.66 and 0.104)",
-            Format::Gemini => "sessions of Gemini CLI as of December 2025, which do not name their version",
+            Format::Gemini => {
+                "sessions of Gemini CLI, which do not name its version (tried: of December 2025, and of 0.61)"
+            }
             Format::OpenAiAgents => "exports of the OpenAI Agents SDK, which do not name their version (tried: 0.24)",
             Format::LangSmith => "runs of the LangSmith interface, which has no version (tried: its client 0.15)",
             Format::SpanLog => "span log version 1",
@@ -120,7 +122,7 @@ impl Format {
             Some(Format::SpanLog)
         } else if has("payload") && has("type") && has("timestamp") {
             Some(Format::Codex)
-        } else if has("projectHash") || (has("messages") && has("sessionId")) {
+        } else if has("projectHash") || (has("messages") && has("sessionId")) || text("type") == Some("gemini") {
             Some(Format::Gemini)
         } else if matches!(text("object"), Some("trace" | "trace.span")) {
             Some(Format::OpenAiAgents)

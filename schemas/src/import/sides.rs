@@ -2,7 +2,8 @@
 //! whose client passes its trace context on. Each tells of its own process, so that both spans are needed to say whose
 //! everything is; but they are one call.
 
-use super::merge::{Difference, fold, may_be_one, plain_name, window};
+use super::merge::edges::{may_be_one, plain_name};
+use super::merge::{Difference, fold, window};
 use crate::spans::Span;
 use std::collections::{BTreeMap, HashMap};
 

@@ -22,6 +22,8 @@ fn a_format_is_known_by_the_beginning_of_its_log() {
         "{\n  \"sessionId\": \"s\",\n  \"projectHash\": \"h\",\n  \"messages\": [ {\"id\": \"a\"},",
         Some(Format::Gemini),
     );
+    check_detected(r#"{"sessionId":"s","projectHash":"h","kind":"main"}"#, Some(Format::Gemini));
+    check_detected("broken\n{\"id\":\"a\",\"type\":\"gemini\",\"content\":\"\"}\n", Some(Format::Gemini));
     let instructions =
         format!(r#"{{"timestamp":"2026","type":"session_meta","payload":{{"id":"s","text":"{}"#, "x".repeat(9_000));
     check_detected(&instructions, Some(Format::Codex));

@@ -152,6 +152,32 @@ fn with_id(span: &Span, call: &str) -> Span {
 }
 
 #[test]
+fn a_hook_without_an_id_is_matched_by_what_the_call_says() {
+    let says = |span: Span, args: &str| Span { args: Some(args.to_owned()), ..span };
+    let hook = |id: &str, window| Span { call_id: None, ..says(span("hook", id, window, 0), r#"{"a":1,"b":2}"#) };
+    let log = |id: &str, window| says(span("gemini", id, window, 0), r#"{"b":2, "a":1}"#);
+    let joined = merge(vec![hook("h", (100, 200)), log("gemini:c", (90, 210))]);
+    assert_eq!(joined.spans[0].call_id.as_deref(), Some("c1"));
+    check(&[hook("h", (100, 200)), log("gemini:c", (90, 210))], &["h hook 100..200"], &[]);
+    let [one, other] = [hook("h", (100, 200)), hook("i", (300, 400))];
+    let logs = [log("gemini:c", (100, 210)), log("gemini:d", (290, 410))];
+    let all = [[one, other].as_slice(), &logs].concat();
+    check(&all, &["h hook 100..200", "i hook 300..400"], &[]);
+    // Two at once, another session, other words, and calls with ids of their own.
+    let apart = |spans: &[Span]| assert_eq!(merge(spans.to_vec()).spans.len(), spans.len(), "{spans:#?}");
+    apart(&[hook("h", (100, 200)), hook("i", (110, 200)), log("gemini:c", (100, 210)), log("gemini:d", (100, 210))]);
+    let session = |span: Span, name: &str| Span { session: Some(name.to_owned()), ..span };
+    apart(&[session(hook("h", (100, 200)), "s"), session(log("gemini:c", (100, 210)), "t")]);
+    apart(&[hook("h", (100, 200)), says(log("gemini:c", (100, 210)), r#"{"a":1}"#)]);
+    let numbered = |span: Span, id: &str| Span { call_id: Some(id.to_owned()), ..span };
+    apart(&[numbered(hook("h", (100, 200)), "c2"), log("gemini:c", (100, 210))]);
+    // Of a tool that a server has.
+    let named = |span: Span, name: &str| Span { name: name.to_owned(), ..span };
+    let both = [named(hook("h", (100, 200)), "mcp__a_b__c"), named(log("gemini:c", (100, 200)), "mcp_a_b_c")];
+    check(&both, &["h hook 100..200"], &[]);
+}
+
+#[test]
 fn an_id_that_is_used_again_is_matched_by_time() {
     let sdk = [span("socket", "a", (100, 200), 0), span("socket", "b", (1_000, 1_100), 0)];
     let transcript = [span("codex", "codex:c1", (150, 150), 60), span("codex", "codex:c1#2", (1_050, 1_050), 60)];
