@@ -451,7 +451,8 @@ impl Assembler {
                 if let Some(alike) = self.alike.get_mut(&span_id)
                     && alike.several(spans)
                 {
-                    alike.end(End { at: Interval::around(boot_ns, err_ns), status, result }, received, spans);
+                    let (at, author_pid) = (Interval::around(boot_ns, err_ns), received.author_pid);
+                    alike.end(End { at, status, result, author_pid }, received, spans);
                     return Ok(());
                 }
                 let span = &mut spans[index];
@@ -730,7 +731,7 @@ mod tests {
         check(&after, &[(ok, 10, Some(20)), (Some("error"), 30, Some(40))], 0);
         let both = [start(10), start(12), end(20, "ok"), end(30, "ok")];
         let got = check(&both, &[(ok, 10, Some(30)), (ok, 12, Some(30))], 0);
-        assert_eq!([0, 1].map(|span| got.spans[span].end_author_pid), [Some(102), Some(103)]);
+        assert_eq!([0, 1].map(|span| got.spans[span].end_author_pid), [Some(103); 2]);
         check(
             &[start(10), start(12), end(20, "ok"), end(30, "error")],
             &[(None, 10, Some(30)), (None, 12, Some(30))],

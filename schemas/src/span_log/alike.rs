@@ -10,6 +10,7 @@ pub(super) struct End {
     pub at: Interval,
     pub status: Option<String>,
     pub result: Option<String>,
+    pub author_pid: Option<i32>,
 }
 
 /// The calls that are open under one id, and the ends that were told since more than one is. Nothing tells which of them
@@ -17,7 +18,7 @@ pub(super) struct End {
 #[derive(Debug, Default)]
 pub(super) struct Alike {
     open: Vec<usize>,
-    ends: Vec<(End, Option<i32>)>,
+    ends: Vec<End>,
 }
 
 impl Alike {
@@ -43,22 +44,24 @@ impl Alike {
 
     /// One of several ended. What all their ends say is what each is told.
     pub fn end(&mut self, end: End, received: &Received, spans: &mut [Span]) {
-        self.ends.push((end, received.author_pid));
+        self.ends.push(end);
         if self.ends.len() < self.open.len() {
             return;
         }
-        let first = &self.ends[0].0;
-        let last = self.ends.iter().map(|(end, _)| end.at).max_by_key(|at| at.to_ns).unwrap_or(first.at);
+        let first = &self.ends[0];
+        let last = self.ends.iter().max_by_key(|end| end.at.to_ns).unwrap_or(first);
+        let (at, author_pid) = (last.at, last.author_pid);
         let same = |told: fn(&End) -> &Option<String>| {
-            told(first).clone().filter(|_| self.ends.iter().all(|(end, _)| told(end) == told(first)))
+            told(first).clone().filter(|_| self.ends.iter().all(|end| told(end) == told(first)))
         };
         let (status, result) = (same(|end| &end.status), same(|end| &end.result));
-        for (place, (_, author)) in self.open.iter().zip(&self.ends) {
+        for place in &self.open {
             let span = &mut spans[*place];
-            between_hooks(span, last, None);
+            between_hooks(span, at, None);
             (span.status, span.result) = (status.clone(), result.clone());
             span.end_received_boot_ns = Some(received.boot_ns);
-            span.end_author_pid = *author;
+            // When the last hook was sent off, all were over; when another was, nobody knows which.
+            span.end_author_pid = author_pid;
         }
         *self = Alike::default();
     }
