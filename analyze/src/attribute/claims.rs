@@ -7,7 +7,7 @@ use argus_schemas::manifest::{Loss, Manifest, ProcessKey};
 use argus_schemas::report::{Finding, Severity};
 use argus_schemas::span_log::{ABANDONED, HOOK};
 use argus_schemas::spans::{Mark, Span};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A mark whose author owns the thread that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +114,13 @@ impl Window {
     }
 }
 
+/// When a line of a process was received that says of what is yet to come that it has begun: nobody can tell that, so that
+/// its clock is another than the record's.
+fn told_too_early(span: &Span) -> Option<u64> {
+    let earliest = span.start_boot_ns.saturating_sub(span.start_err_ns);
+    span.received_boot_ns.filter(|received| *received < earliest && Format::from_text(&span.source).is_none())
+}
+
 /// Whether a hook told that a call was to begin, and none that it ran: it was refused, broken off, or never begun.
 fn may_never_have_run(span: &Span) -> bool {
     span.source == HOOK && (span.end_boot_ns.is_none() || span.status.as_deref() == Some(ABANDONED))
@@ -134,6 +141,8 @@ pub struct Claims<'a> {
     by_id: HashMap<&'a str, usize>,
     process: Vec<Option<ProcessKey>>,
     tid: Vec<Option<i32>>,
+    /// The spans that name a thread which the record cannot tell from others of their process.
+    lost_thread: Vec<bool>,
     usable: Vec<bool>,
     windows: Vec<Window>,
     messengers: BTreeMap<(usize, Told), Messenger>,
@@ -195,6 +204,7 @@ impl<'a> Claims<'a> {
             by_id: HashMap::new(),
             process: vec![None; spans.len()],
             tid: vec![None; spans.len()],
+            lost_thread: vec![false; spans.len()],
             usable: vec![false; spans.len()],
             windows: spans.iter().map(Window::of).collect(),
             messengers: BTreeMap::new(),
@@ -207,6 +217,7 @@ impl<'a> Claims<'a> {
         };
         let (mut homeless, mut contradicting, mut twice) = (Tally::default(), Tally::default(), Tally::default());
         let (mut strangers, mut unfollowed) = (Tally::default(), Tally::default());
+        let mut ahead = BTreeSet::new();
         for (index, span) in spans.iter().enumerate() {
             if claims.by_id.contains_key(span.span_id.as_str()) {
                 twice.add(span.start_boot_ns, format!("{} `{}`.", span.span_id, span.name));
@@ -235,7 +246,15 @@ impl<'a> Claims<'a> {
                 continue;
             }
             let placed = match span.for_pid.filter(|_| span.author_pid.is_some()) {
-                None => place(span.author_pid, said, span.start_boot_ns, span.start_err_ns),
+                None => match told_too_early(span) {
+                    // Whoever sent it lived when it was received.
+                    Some(received) => {
+                        let author = place(span.author_pid, said, received, 0);
+                        ahead.extend(author.map(|author| author.key));
+                        author
+                    }
+                    None => place(span.author_pid, said, span.start_boot_ns, span.start_err_ns),
+                },
                 // A messenger spoke when it began, however long the call took to do so.
                 Some(_) => place(span.author_pid, None, window.from_ns, 0),
             };
@@ -299,12 +318,24 @@ impl<'a> Claims<'a> {
             }
             claims.process[index] = Some(process.key);
             claims.tid[index] = tid;
+            claims.lost_thread[index] = said && span.tid.is_some() && tid.is_none();
             claims.by_process.entry(process.key).or_default().push(index);
         }
 
+        let clock = claims.distrust_clocks(&ahead);
         let mut strange = Tally::default();
         for mark in marks {
             let process = place(mark.author_pid, mark.pid, mark.boot_ns, 0);
+            if !ahead.is_empty() {
+                // Its instant says as little as those of the spans. What such a process had started has the same clock.
+                let author = mark.author_pid.and_then(|pid| by_pid.get(&pid)).or_else(|| by_inner_pid.get(&mark.pid?));
+                let off = |one: &&&Process| {
+                    ahead.contains(&one.key) || ahead.iter().any(|ahead| forest.descends(one.key, *ahead))
+                };
+                if author.is_some_and(|of_this_id| of_this_id.iter().any(|one| off(&one))) {
+                    continue;
+                }
+            }
             let tid = process.and_then(|process| host_tid(process, mark.tid).map(|tid| (process.key, tid)));
             let span = match &mark.span_id {
                 None => Some(None),
@@ -342,6 +373,15 @@ impl<'a> Claims<'a> {
             move |count: u64| if count == 1 { one.to_owned() } else { many.replace('#', &count.to_string()) }
         };
         let findings = [
+            clock.finding(
+                "clock-ahead",
+                Severity::Medium,
+                count(
+                    "A call was told of before its author's clock says that it began; none of that clock's instants is believed",
+                    "# calls were told of before their authors' clocks say that they began; none of these clocks' instants is believed",
+                ),
+                origin,
+            ),
             homeless.finding(
                 "span-without-process",
                 Severity::Medium,
@@ -398,6 +438,25 @@ impl<'a> Claims<'a> {
             ),
         ];
         (claims, findings.into_iter().flatten().collect())
+    }
+
+    /// Of what processes said whose clocks are ahead of the record's, as in a time namespace of their own, it is only known that
+    /// it had happened when it was received.
+    fn distrust_clocks(&mut self, ahead: &BTreeSet<ProcessKey>) -> Tally {
+        let mut tally = Tally::default();
+        for process in ahead {
+            for index in self.by_process.get(process).into_iter().flatten() {
+                let span = &self.spans[*index];
+                let Some(received) = span.received_boot_ns.filter(|_| span.for_pid.is_none()) else { continue };
+                tally.add(received, format!("`{}`, which pid {} told.", span.name, process.pid));
+                let from_ns = process.start_ns.min(received);
+                let to_ns = span.end_boot_ns.and(span.end_received_boot_ns);
+                // It is nowhere certain that it was open.
+                self.windows[*index] =
+                    Window { from_ns, certain_from_ns: received, certain_to_ns: Some(from_ns), to_ns };
+            }
+        }
+        tally
     }
 
     /// Other ids of spans, with those that they have here: a trace context may name either.
@@ -477,6 +536,11 @@ impl<'a> Claims<'a> {
     /// The thread that began it, in the host's pid namespace.
     pub fn tid(&self, index: usize) -> Option<i32> {
         self.tid[index]
+    }
+
+    /// Whether it names a thread of its process that the record cannot tell from others, as within a pid namespace.
+    pub fn is_on_a_lost_thread(&self, index: usize) -> bool {
+        self.lost_thread[index]
     }
 
     /// The spans that ran in a process, in order of start.

@@ -47,8 +47,13 @@ pub struct Row {
     pub uncounted_out: bool,
 }
 
+/// Protocols like TCP, of which the record does not say who connected: Multipath TCP, SCTP.
+const STREAMS: [&str; 2] = ["262", "132"];
+/// Protocols of datagrams with ports: UDP, UDP-Lite.
+const DATAGRAMS: [&str; 2] = ["udp", "136"];
+
 /// The kinds of event that tell of hand-offs.
-pub const KINDS: [Kind; 5] = [Kind::Close, Kind::Send, Kind::Bind, Kind::Connect, Kind::Pipe];
+pub const KINDS: [Kind; 6] = [Kind::Close, Kind::Send, Kind::Bind, Kind::Connect, Kind::Pipe, Kind::FdReceive];
 
 /// Reads them.
 ///
@@ -67,6 +72,7 @@ pub fn read(events: &LazyFrame, forest: &Forest) -> Result<Ends> {
         .or(is(Kind::Send))
         .or(is(Kind::Bind))
         .or(is(Kind::Connect))
+        .or(is(Kind::FdReceive).and(col("family").is_not_null()))
         .or(is(Kind::Pipe).and(of_type(SOCKETS)));
     let noted = |what: &str| col("missing").list().contains(lit(what), false).fill_null(lit(false));
     let columns = ["event_id", "kind", "boot_ns", "last_ns", "pid", "start_ns", "tid", "ret", "path", "mode", "dev"];
@@ -134,7 +140,14 @@ pub fn read(events: &LazyFrame, forest: &Forest) -> Result<Ends> {
 
 /// Who is on which end, of rows in order of time.
 pub fn pair(rows: impl IntoIterator<Item = Row>, forest: &Forest) -> Ends {
-    let mut pairing = Pairing { forest, other: HashMap::new(), bound: BTreeMap::new(), ports: HashMap::new() };
+    let mut pairing = Pairing {
+        forest,
+        other: HashMap::new(),
+        bound: BTreeMap::new(),
+        names: BTreeSet::new(),
+        ports: HashMap::new(),
+        took: BTreeSet::new(),
+    };
     let (mut received, mut sent) = (Vec::new(), Vec::new());
     let mut made: Option<(ProcessKey, Option<i32>, u64)> = None;
     let mut uses = Vec::new();
@@ -157,7 +170,13 @@ pub fn pair(rows: impl IntoIterator<Item = Row>, forest: &Forest) -> Ends {
             }
             (Some(Kind::Bind), _) => {
                 if let Some(name) = row.name(row.local_port).filter(|_| row.ret >= 0) {
+                    pairing.names.insert(name.clone());
                     pairing.bound.entry(process).or_default().insert(name);
+                }
+            }
+            (Some(Kind::FdReceive), _) => {
+                if row.family.as_deref() == Some("unix") && row.ret >= 0 {
+                    pairing.took.insert(process);
                 }
             }
             _ => uses.push((process, row)),
@@ -195,7 +214,9 @@ impl Row {
     /// The name that a datagram socket is found by: a port or a path.
     fn name(&self, port: Option<u16>) -> Option<String> {
         match (self.family.as_deref()?, self.proto.as_deref()?) {
-            ("inet" | "inet6", "udp") => port.filter(|port| *port != 0).map(|port| format!("udp:{port}")),
+            ("inet" | "inet6", proto) if DATAGRAMS.contains(&proto) => {
+                port.filter(|port| *port != 0).map(|port| format!("udp:{port}"))
+            }
             ("unix", "dgram") => self.path.clone(),
             _ => None,
         }
@@ -212,8 +233,12 @@ struct Pairing<'a> {
     other: HashMap<u64, u64>,
     /// The names of datagram sockets.
     bound: BTreeMap<ProcessKey, BTreeSet<String>>,
+    /// All of them.
+    names: BTreeSet<String>,
     /// The ports of sockets that connected.
     ports: HashMap<u64, u16>,
+    /// The processes that were passed Unix sockets.
+    took: BTreeSet<ProcessKey>,
 }
 
 impl Pairing<'_> {
@@ -227,18 +252,28 @@ impl Pairing<'_> {
     fn into_end(&self, process: ProcessKey, row: &Row) -> (Vec<Channel>, bool) {
         let Some(family) = row.family.as_deref() else { return (self.of_file(row, false), false) };
         match (family, row.proto.as_deref()) {
-            ("inet" | "inet6", Some("tcp")) => (self.tcp(row, !row.accepted), !row.accepted),
-            ("inet" | "inet6", Some("udp")) | ("unix", Some("dgram")) => {
+            ("inet" | "inet6", Some(proto)) if proto == "tcp" || STREAMS.contains(&proto) => {
+                let accepted = self.accepted(row, proto);
+                (self.tcp(row, accepted, !accepted), !accepted)
+            }
+            ("inet" | "inet6", Some(proto)) if DATAGRAMS.contains(&proto) => match row.name(row.local_port) {
+                // Who never bound a port spoke first.
+                Some(name) => {
+                    let answer = !self.names.contains(&name);
+                    (vec![Channel::Datagram(name)], answer)
+                }
+                None => (
+                    self.own_names(process).filter(|name| name.starts_with("udp:")).map(Channel::Datagram).collect(),
+                    false,
+                ),
+            },
+            ("unix", Some("dgram")) => {
                 if let Some(inode) = row.inode.filter(|inode| self.other.contains_key(inode)) {
                     return (vec![Channel::Pair(inode)], false);
                 }
-                let names = self.line(process).filter_map(|key| self.bound.get(&key)).flatten();
-                let port = row.local_port.filter(|_| family != "unix").map(|port| format!("udp:{port}"));
-                let own = names.filter(|name| match &port {
-                    Some(port) => *name == port,
-                    None => name.starts_with("udp:") == (family != "unix"),
-                });
-                (own.map(|name| Channel::Datagram(name.clone())).collect(), false)
+                let own = self.own_names(process).filter(|name| !name.starts_with("udp:")).map(Channel::Datagram);
+                let passed = self.was_passed(process).then_some(Channel::DatagramPassed);
+                (own.chain([Channel::DatagramElsewhere]).chain(passed).collect(), false)
             }
             ("unix", _) => match row.inode.filter(|inode| self.other.contains_key(inode)) {
                 Some(inode) => (vec![Channel::Pair(inode)], false),
@@ -252,32 +287,71 @@ impl Pairing<'_> {
     fn out_of(&self, process: ProcessKey, row: &Row) -> Vec<Channel> {
         let Some(family) = row.family.as_deref() else { return self.of_file(row, true) };
         match (family, row.proto.as_deref()) {
-            ("inet" | "inet6", Some("tcp")) => self.tcp(row, row.accepted),
-            ("inet" | "inet6", Some("udp")) => row.name(row.remote_port).map(Channel::Datagram).into_iter().collect(),
+            ("inet" | "inet6", Some(proto)) if proto == "tcp" || STREAMS.contains(&proto) => {
+                let accepted = self.accepted(row, proto);
+                self.tcp(row, accepted, accepted)
+            }
+            ("inet" | "inet6", _) => row.name(row.remote_port).map(Channel::Datagram).into_iter().collect(),
             ("unix", proto) => match row.inode.and_then(|inode| self.other.get(&inode)) {
                 Some(other) => vec![Channel::Pair(*other)],
-                None if proto == Some("dgram") => row.name(None).map(Channel::Datagram).into_iter().collect(),
+                None if proto == Some("dgram") => {
+                    let name = row.name(None);
+                    let known = name.as_ref().is_some_and(|name| self.names.contains(name));
+                    let elsewhere = (!known && !self.names.is_empty()).then_some(Channel::DatagramElsewhere);
+                    name.map(Channel::Datagram).into_iter().chain(elsewhere).chain([Channel::DatagramPassed]).collect()
+                }
                 None => self.unix(process, row, row.path.is_none()),
             },
             _ => Vec::new(),
         }
     }
 
+    /// The names of datagram sockets that a process may have bound, or been born with.
+    fn own_names(&self, process: ProcessKey) -> impl Iterator<Item = String> + '_ {
+        self.line(process).filter_map(|key| self.bound.get(&key)).flatten().cloned()
+    }
+
+    /// Whether a process may have Unix sockets that others made, whom it does not descend from.
+    fn was_passed(&self, process: ProcessKey) -> bool {
+        !self.took.is_empty() && self.line(process).any(|key| self.took.contains(&key))
+    }
+
     /// A connection is known by the process that connected and the one that listened. The kernel names the other one;
-    /// its own end may have been opened by any that it descends from.
+    /// its own end may have been opened by any that it descends from, or by whoever passed it on.
     fn unix(&self, process: ProcessKey, row: &Row, answer: bool) -> Vec<Channel> {
         let Some(peer) = row.target_pid else { return Vec::new() };
-        let line = self.line(process).map(|own| own.pid);
-        if row.path.is_some() {
-            line.map(|client| Channel::Unix { client, listener: peer, answer }).collect()
-        } else {
-            line.map(|listener| Channel::Unix { client: peer, listener, answer }).collect()
+        let connected = row.path.is_some();
+        let mut channels = Vec::new();
+        for own in self.line(process).map(|own| own.pid) {
+            let (client, listener) = if connected { (own, peer) } else { (peer, own) };
+            channels.push(Channel::Unix { client, listener, answer });
+            if !self.took.is_empty() {
+                channels.push(match connected {
+                    true => Channel::UnixClient { client, answer },
+                    false => Channel::UnixListener { listener, answer },
+                });
+            }
+        }
+        if self.was_passed(process) {
+            channels.push(match connected {
+                true => Channel::UnixListener { listener: peer, answer },
+                false => Channel::UnixClient { client: peer, answer },
+            });
+        }
+        channels
+    }
+
+    /// Whether a connection had been made by who is at its other end.
+    fn accepted(&self, row: &Row, proto: &str) -> bool {
+        match proto {
+            "tcp" => row.accepted,
+            _ => row.socket.is_none_or(|socket| !self.ports.contains_key(&socket)),
         }
     }
 
-    fn tcp(&self, row: &Row, answer: bool) -> Vec<Channel> {
+    fn tcp(&self, row: &Row, accepted: bool, answer: bool) -> Vec<Channel> {
         let own = || row.local_port.filter(|port| *port != 0).or_else(|| self.ports.get(&row.socket?).copied());
-        let client = if row.accepted { row.remote_port } else { own() };
+        let client = if accepted { row.remote_port } else { own() };
         client.map(|client| Channel::Tcp { client, answer }).into_iter().collect()
     }
 

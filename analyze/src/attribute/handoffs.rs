@@ -41,7 +41,22 @@ pub enum Channel {
         /// To the one that connected.
         answer: bool,
     },
-    /// A TCP connection.
+    /// A connection through a Unix socket of which one side was passed on, so that only the other one is known: by the
+    /// process that connected.
+    UnixClient {
+        /// Who connected.
+        client: i32,
+        /// To the one that connected.
+        answer: bool,
+    },
+    /// The same, by the one that listened.
+    UnixListener {
+        /// Who listened.
+        listener: i32,
+        /// To the one that connected.
+        answer: bool,
+    },
+    /// A connection of TCP, or of what is like it.
     Tcp {
         /// The port of who connected.
         client: u16,
@@ -50,6 +65,11 @@ pub enum Channel {
     },
     /// A datagram socket that was bound to a name.
     Datagram(String),
+    /// Any Unix datagram socket: what was sent to a name under which nobody is known to have bound one, as it was given
+    /// another name since, or by another path.
+    DatagramElsewhere,
+    /// Any Unix datagram socket that was passed on, and whose name is not known.
+    DatagramPassed,
     /// Any terminal: the record does not tell which one a program steers.
     Terminal,
 }

@@ -315,14 +315,54 @@ fn what_was_received_had_happened_whatever_the_clock_says() {
     let bounded =
         [(at(900), "?"), (at(1_000), "A window"), (at(2_600), "?"), (at(2_801), "agent"), (at(3_200), "agent")];
     check(received(1_000, 2_800), &bounded, &[]);
-    // Long after says no more than the clock does; before it may have begun, it is a contradiction, and changes nothing.
-    for (start, end) in [(5_000, 6_000), (100, 100)] {
-        let told = [(at(1_400), "?"), (at(1_500), "A window"), (at(2_499), "A window"), (at(3_400), "?")];
-        check(received(start, end), &told, &[]);
-    }
+    // Long after says no more than the clock does.
+    let told = [(at(1_400), "?"), (at(1_500), "A window"), (at(2_499), "A window"), (at(3_400), "?")];
+    check(received(5_000, 6_000), &told, &[]);
+    // Before it may have begun: the clock is another one, and it began and ended before that had been received.
+    check(
+        received(150, 200),
+        &[(at(120), "?"), (at(200), "?"), (at(201), "agent"), (at(1_500), "agent")],
+        &["clock-ahead"],
+    );
     // A hook speaks before its call begins.
     let hook = received(1_000, 2_800).that(|span| span.source = argus_schemas::span_log::HOOK.to_owned());
     check(hook, &[(at(600), "A window"), (at(3_400), "A window")], &[]);
+}
+
+#[test]
+fn of_a_clock_that_is_ahead_no_instant_is_believed() {
+    // As in a time namespace: a clock 1,000 ahead puts the marks and windows of one call where the next one was. A program
+    // that was handed the context of an open call is that call's.
+    let sent = |start: u64, end: u64| {
+        move |span: &mut Span| (span.received_boot_ns, span.end_received_boot_ns) = (Some(start), Some(end))
+    };
+    let scene = Scene::new()
+        .span("A", (2_000, 2_900), AGENT, AGENT)
+        .that(sent(1_001, 1_901))
+        .mark(2_000, AGENT, AGENT, Some("A"))
+        .mark(2_900, AGENT, AGENT, None)
+        .span("B", (3_000, 3_900), AGENT, AGENT)
+        .that(sent(2_001, 2_901))
+        .mark(3_000, AGENT, AGENT, Some("B"))
+        .mark(3_900, AGENT, AGENT, None)
+        .fork(2_500, AGENT, AGENT, 250)
+        .exec(2_550, 250, Some("B"));
+    let at = |boot_ns| (AGENT, AGENT, boot_ns);
+    let expected = [(at(1_500), "A|B"), (at(2_500), "?"), (at(3_500), "agent"), ((250, 250, 9_000), "B carrier")];
+    check(scene, &expected, &["clock-ahead"]);
+}
+
+#[test]
+fn a_call_on_a_thread_that_cannot_be_told_is_no_other_threads_either() {
+    // Within a pid namespace the agent names threads by ids that the record lacks: B runs on another thread of the pool than
+    // the one that still works for A.
+    let mut scene = Scene::new()
+        .thread(200, AGENT, AGENT, 11)
+        .thread(210, AGENT, AGENT, 12)
+        .span("A", (1_000, 2_000), AGENT, 1_002)
+        .span("B", (3_000, 4_000), AGENT, 1_003);
+    scene.rows.iter_mut().for_each(|row| row.ns_pid = Some(1_001));
+    check(scene, &[((AGENT, 11, 3_500), "?"), ((AGENT, 12, 3_500), "?"), ((AGENT, 12, 2_500), "agent")], &[]);
 }
 
 #[test]

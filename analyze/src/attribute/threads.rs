@@ -26,6 +26,8 @@ pub struct Image<'a> {
     pub base: &'a Ownership,
     /// When its spans were open, in order of time.
     pub changes: &'a [Change],
+    /// Whether its process makes no calls itself, and was started to work for those of another one.
+    pub serves: bool,
 }
 
 /// Where a thread came from.
@@ -226,6 +228,10 @@ pub fn steps(
         let ownership = match marked {
             Marked::For(span) => hold(span, Basis::Thread, claims),
             Marked::Since(span) => hold(span, Basis::Lineage, claims),
+            // The calls that it may work for are those of the process that started this one.
+            Marked::Unsure if image.serves => {
+                Ownership::unknown("the agent does not know for which of its calls this process works")
+            }
             Marked::Unsure => unsure(image.base, &open.since, creator, claims),
             Marked::ForNone => image.base.clone(),
             Marked::ForUnheard => {
@@ -284,6 +290,10 @@ fn unmarked(base: &Ownership, open: &Open, creator: Creator) -> Ownership {
         (1, _) => {
             let only = candidates.find(|span| !claims.is_agent_run(*span)).unwrap_or_default();
             return match open.is_certain(only) {
+                true if claims.is_on_a_lost_thread(only) => {
+                    let name = &claims.span(only).name;
+                    Ownership::doubtful(only, format!("it is not known which of the agent's threads `{name}` ran on"))
+                }
                 true => hold(only, Basis::Window, claims),
                 false => Ownership::doubtful(only, claims.doubt(only)),
             };

@@ -79,6 +79,7 @@ pub fn walk(
             ledger: Ledger::default(),
             settled: BTreeMap::new(),
             agents: BTreeSet::new(),
+            hooks: BTreeMap::new(),
             unsettled: BTreeMap::new(),
             found: Contradictions::default(),
         };
@@ -107,6 +108,15 @@ pub fn walk(
     }
 }
 
+/// Whose a program is that what looks like an agent's hook started, and that is none: a call may have dressed it up so.
+fn beside_a_hook(by_window: &Ownership) -> Ownership {
+    let reason = "it was started by what an agent's hook looks like, and is no hook itself".to_owned();
+    match by_window.spans() {
+        [] => by_window.clone(),
+        spans => Ownership { holder: Holder::Doubtful(spans.to_vec(), reason), basis: None },
+    }
+}
+
 struct Walker<'a> {
     forest: &'a Forest,
     arguments: &'a Arguments,
@@ -117,6 +127,8 @@ struct Walker<'a> {
     /// The processes that descend from the agent and, but for what they were handed, from no call; of those that others
     /// forked to work on such things, as a fork server does, only while they are copies of these.
     agents: BTreeSet<ProcessKey>,
+    /// The agent's hooks, with what they would be by the windows that they fall into.
+    hooks: BTreeMap<ProcessKey, Ownership>,
     /// The candidates for processes that no name decided, and whether they served calls.
     unsettled: BTreeMap<ProcessKey, (BTreeSet<usize>, bool)>,
     found: Contradictions,
@@ -219,11 +231,20 @@ impl Walker<'_> {
             let ownership = Ownership::unknown("the record of its process's creation was lost");
             return State { ownership, source: None, program_of: None };
         };
+        if let Some(by_window) = self.hooks.get(&parent.key).cloned() {
+            let beside = self.forest.is_hook(process);
+            let ownership = if beside { Ownership::agent(None) } else { beside_a_hook(&by_window) };
+            if beside {
+                self.hooks.insert(process.key, by_window);
+            }
+            return State { ownership, source: None, program_of: None };
+        }
         match self.ledger.at(parent.key, fork.tid, fork.boot_ns) {
             Some(ownership) => {
                 // An agent runs its hooks beside its calls, for none of those whose windows they fall into.
                 let by_window = matches!(ownership.basis, None | Some(Basis::Window));
                 if by_window && self.ledger.is_separate(parent.key) && self.forest.is_hook(process) {
+                    self.hooks.insert(process.key, ownership.inherited());
                     return State { ownership: Ownership::agent(None), source: None, program_of: None };
                 }
                 let (inherited, basis) = (ownership.inherited(), ownership.basis);
@@ -407,7 +428,8 @@ impl Walker<'_> {
     ) {
         let key = process.key;
         let changes = threads::changes(spans, from_ns, claims);
-        let image = Image { base, changes: &changes };
+        let serves = claims.of_process(key).is_empty() && matches!(base.holder, Holder::Agent(_));
+        let image = Image { base, changes: &changes, serves };
         let mut by_thread: BTreeMap<i32, Vec<(&ThreadMark, bool)>> = BTreeMap::new();
         for mark in claims.marks_of(key) {
             if mark.boot_ns < from_ns || to_ns.is_some_and(|to| mark.boot_ns >= to) {

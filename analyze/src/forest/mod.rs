@@ -160,9 +160,7 @@ impl Forest {
         let hook = |words: &[String]| words.len() == 2 && words[1] == "hook";
         let it = |exec: &Exec| exec.file == Some((program.dev, program.inode)) && hook(&exec.argv);
         let told = |words: &[String]| match words {
-            [before @ .., named, word] => {
-                named == &program.path && word == "hook" && before.first().is_none_or(|first| is_launcher(first))
-            }
+            [before @ .., named, word] => named == &program.path && word == "hook" && only_launches(before),
             _ => false,
         };
         let starts_it = |exec: &Exec| {
@@ -202,6 +200,18 @@ impl Forest {
         children.sort_by_key(|(child, fork)| (fork.boot_ns, child.key));
         children
     }
+}
+
+/// Whether words before a program's name are launchers with plain options (`timeout -k 5 60`), and no program that does
+/// something itself.
+fn only_launches(words: &[String]) -> bool {
+    let plain = |word: &String| {
+        let amount = word.trim_end_matches(['s', 'm', 'h', 'd']).parse::<f64>().is_ok();
+        // An `env` that splits a text (`-S`) may be told anything.
+        let option = word.starts_with('-') && !word.contains(['=', 'S']);
+        is_launcher(word) || amount || option
+    };
+    words.first().is_none_or(|first| is_launcher(first)) && words.iter().all(plain)
 }
 
 /// One row of the events that make the forest.

@@ -35,7 +35,8 @@ pub(super) fn links(attribution: &Attribution) -> Vec<Link> {
     links
 }
 
-/// Through what it went. The record does not tell terminals apart, so that they link nobody.
+/// Through what it went. The record does not tell terminals apart, nor the sockets that were passed on or given other
+/// names, so that they link nobody.
 fn told(sent: &handoffs::End, received: &handoffs::End) -> Option<(Way, String)> {
     let channel = received.channels.iter().find(|channel| sent.channels.contains(channel))?;
     Some(match channel {
@@ -47,7 +48,11 @@ fn told(sent: &handoffs::End, received: &handoffs::End) -> Option<(Way, String)>
         }
         Channel::Tcp { client, .. } => (Way::Socket, format!("a TCP connection of port {client}")),
         Channel::Datagram(name) => (Way::Socket, name.clone()),
-        Channel::Terminal => return None,
+        Channel::Terminal
+        | Channel::UnixClient { .. }
+        | Channel::UnixListener { .. }
+        | Channel::DatagramElsewhere
+        | Channel::DatagramPassed => return None,
     })
 }
 
@@ -58,6 +63,11 @@ fn senders(sent: &handoffs::End, attribution: &Attribution) -> Vec<usize> {
         Holder::Span(span) => Some(*span),
         _ => None,
     };
+    // What an agent's thread wrote while it worked for several, by a log that the kernel does not see, may be any one's.
+    let several = held.windows(2).any(|two| two[0].ownership.holder != two[1].ownership.holder);
+    if several && attribution.ledger.is_separate(sent.process) {
+        return Vec::new();
+    }
     let mut spans: Vec<usize> = held.iter().filter_map(|step| of(&step.ownership.holder)).collect();
     if spans.is_empty() && !attribution.ledger.is_separate(sent.process) {
         spans.extend(starter(sent.process, sent.last_ns, attribution).flatten());

@@ -114,6 +114,16 @@ fn a_copy_that_a_fork_server_makes_says_itself_whom_it_works_for() {
     check(scene(), &[((320, 320, 3_300), "A|B")], &[]);
     let said = scene().mark(3_250, 320, 320, Some("B"));
     check(said, &[((320, 320, 3_220), "A|B"), ((320, 320, 3_300), "B thread")], &[]);
+    // It may not know itself, also where the server was asked outside any call.
+    let unsure = Scene::new()
+        .fork(500, AGENT, AGENT, 50)
+        .span("A", (1_000, 2_000), AGENT, AGENT)
+        .fork(1_200, 50, 50, 120)
+        .mark(1_250, 120, 120, Some("A"))
+        .how("inherited")
+        .mark(1_400, 120, 120, None)
+        .how("unsure");
+    check(unsure, &[((120, 120, 1_300), "A lineage"), ((120, 120, 1_500), "?")], &[]);
     // Another program than the server's is not the agent's any more.
     let program = scene().executes(3_240, 320, "python3").mark(3_250, 320, 320, Some("B"));
     check(program, &[((320, 320, 3_300), "A|B")], &["mark-contradiction"]);
@@ -240,6 +250,10 @@ fn every_way_in_is_a_way_to_hand_something_over() {
     let named = |path: &str, mode| ends::Row { path: Some(path.to_owned()), mode: Some(mode), ..ends::Row::default() };
     let socket = |inode| ends::Row { inode: Some(inode), mode: Some(0o140_777), ..ends::Row::default() };
     let base = one_after_the_other;
+    let unix = |proto: &str, row| ends::Row { family: Some("unix".into()), proto: Some(proto.into()), ..row };
+    let with = |socket, row| ends::Row { socket: Some(socket), ..row };
+    let (early, to) = ((1_200, 1_200), |target: i32| ends::Row { target_pid: Some(target), ..ends::Row::default() });
+    let multipath = |row| ends::Row { family: Some("inet".into()), proto: Some("262".into()), ..row };
     let scenes = [
         base().speaks(AGENT, at, "inet", "tcp", port(4_000, 80, false)).speaks(
             110,
@@ -275,6 +289,47 @@ fn every_way_in_is_a_way_to_hand_something_over() {
             .uses(AGENT, (1_050, 1_050), kind(Kind::Pipe, socket(22)))
             .speaks(AGENT, at, "unix", "stream", socket(21))
             .speaks(110, at, "unix", "stream", socket(22)),
+        // A port that was never bound, of a worker that asked first; UDP-Lite.
+        base().speaks(110, at, "inet", "udp", port(5_000, 53, false)).speaks(
+            AGENT,
+            at,
+            "inet",
+            "udp",
+            kind(Kind::Send, port(53, 5_000, false)),
+        ),
+        base().speaks(110, at, "inet", "136", port(53, 0, false)).speaks(
+            AGENT,
+            at,
+            "inet",
+            "136",
+            kind(Kind::Send, port(4_000, 53, false)),
+        ),
+        // Multipath TCP, asked and asking.
+        base()
+            .uses(AGENT, at, kind(Kind::Connect, multipath(with(9, port(4_000, 80, false)))))
+            .speaks(AGENT, at, "inet", "262", with(9, port(4_000, 80, false)))
+            .speaks(110, at, "inet", "262", with(10, port(80, 4_000, false))),
+        base()
+            .uses(110, early, kind(Kind::Connect, multipath(with(9, port(4_000, 80, false)))))
+            .speaks(110, at, "inet", "262", with(9, port(4_000, 80, false)))
+            .speaks(AGENT, at, "inet", "262", with(10, port(80, 4_000, false))),
+        // A name that was bound relative, or that the socket was given later; a socket that another one bound.
+        base()
+            .uses(110, early, kind(Kind::Bind, unix("dgram", named("d", 0))))
+            .speaks(110, at, "unix", "dgram", ends::Row::default())
+            .speaks(AGENT, at, "unix", "dgram", kind(Kind::Send, named("/w/d", 0))),
+        base()
+            .fork(1_150, AGENT, AGENT, 115)
+            .uses(115, early, kind(Kind::Bind, unix("dgram", named("/d", 0))))
+            .uses(110, early, kind(Kind::FdReceive, unix("dgram", ends::Row::default())))
+            .speaks(110, at, "unix", "dgram", ends::Row::default())
+            .speaks(AGENT, at, "unix", "dgram", kind(Kind::Send, named("/d", 0))),
+        // A connection that a broker accepted, and passed on.
+        base()
+            .fork(1_150, AGENT, AGENT, 115)
+            .uses(110, early, kind(Kind::FdReceive, unix("stream", to(AGENT))))
+            .speaks(110, at, "unix", "stream", to(AGENT))
+            .speaks(AGENT, at, "unix", "stream", ends::Row { target_pid: Some(115), ..named("/s", 0) }),
         base().uses(AGENT, at, ends::Row { bytes_out: 5, ..named("/dev/pts/ptmx", 0o020_666) }).uses(
             110,
             at,

@@ -80,9 +80,16 @@ fn an_agents_hook_is_no_act_of_the_call_beside_which_it_runs() {
         ("bash -c touch_/w/a;_/opt/argus-capture_hook", "/opt/argus-capture hook", 7, "A lineage"),
         ("sh -c touch_/w/a_/opt/argus-capture_hook", "/opt/argus-capture hook", 7, "A lineage"),
         ("xargs /opt/argus-capture hook", "/opt/argus-capture hook", 7, "A lineage"),
+        // A launcher that was told of another program, which finds those words among its arguments.
+        ("timeout 9 python3 /w/a.py /opt/argus-capture hook", "/opt/argus-capture hook", 7, "A lineage"),
+        ("env -Spython3 /opt/argus-capture hook", "/opt/argus-capture hook", 7, "A lineage"),
+        ("sh -c timeout_9_/w/a_/opt/argus-capture_hook", "/opt/argus-capture hook", 7, "A lineage"),
     ] {
         check(with(shell, argv, file), &[((150, 150, 1_550), owner), ((150, 150, 1_650), owner)], &[]);
     }
+    // What it starts that is no hook itself may be the call's all the same.
+    let started = with(told, "/opt/argus-capture hook", 7).fork(1_550, 150, 150, 155).executes(1_560, 155, "touch");
+    check(started, &[((150, 150, 1_650), "agent"), ((155, 155, 1_570), "?")], &[]);
 }
 
 #[test]

@@ -76,6 +76,30 @@ class Processes(unittest.TestCase):
                     ]
                     self.assertEqual(workers, [["A", None, "A", None, "B", None, "B", None]])
 
+    def test_a_child_of_the_forkserver_does_not_know_for_whom_it_takes_from_a_queue(self):
+        lines = lines_of_file(
+            self,
+            """
+            import multiprocessing
+            def work(queue, pipe):
+                while queue.get(): pipe.send(1)
+            if __name__ == "__main__":
+                context = multiprocessing.get_context("forkserver")
+                with argus.tool("A"):
+                    queue, (ours, theirs) = context.Queue(), context.Pipe()
+                    process = context.Process(target=work, args=(queue, theirs))
+                    process.start()
+                with argus.tool("B"):
+                    queue.put(1)
+                    ours.recv()
+                queue.put(None)
+                process.join()
+            """,
+        )
+        agent = spans(lines)["A"][0]["pid"]
+        child = [line for line in of_type(lines, "mark") if line["pid"] != agent]
+        self.assertEqual([line.get("how") for line in child], ["inherited", "unsure"])
+
     def test_a_queue_is_filled_for_who_puts_in_and_its_reader_says_nothing(self):
         lines = lines_of_file(
             self,

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional
 
 from ._current import current, mark, process, thread, working, working_for
+from ._queues import received
 from ._wire import wire
 
 if TYPE_CHECKING:
@@ -181,7 +182,16 @@ def wrap_process_queues(queues: Any) -> None:
             obj = _Sent(span, obj)
         return put(self, obj, *args, **kwargs)
 
-    queues.Queue.put = handed_in
+    get = queues.Queue.get
+
+    @functools.wraps(get)
+    def handed_out(self: Any, *args: Any, **kwargs: Any) -> Any:
+        item = get(self, *args, **kwargs)
+        # It reads by a method that it was bound to when it came here, before anything was wrapped.
+        received()
+        return item
+
+    queues.Queue.put, queues.Queue.get = handed_in, handed_out
     _detach(queues.Queue, "_start_thread")
 
 

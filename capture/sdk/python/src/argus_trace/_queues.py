@@ -189,6 +189,13 @@ def _lose() -> None:
     mark(UNSURE)
 
 
+def received() -> None:
+    """What came may be for anybody: who was started for a call from another process, and works on for it, reads it."""
+    started = thread.said.started
+    if started is not None and not started.own and wire.listening and _inherits():
+        _lose()
+
+
 def wrap_connections(module: Any) -> None:
     """What multiprocessing's queues and pipes bring to a child that was started for a call is for whoever sent it.
     Other processes than children read answers."""
@@ -197,14 +204,12 @@ def wrap_connections(module: Any) -> None:
         read = getattr(module._ConnectionBase, name)
 
         @functools.wraps(read)
-        def received(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def taken(self: Any, *args: Any, **kwargs: Any) -> Any:
             got = read(self, *args, **kwargs)
-            started = thread.said.started
-            if started is not None and not started.own and wire.listening and _inherits():
-                _lose()
+            received()
             return got
 
-        setattr(module._ConnectionBase, name, received)
+        setattr(module._ConnectionBase, name, taken)
 
     reading("recv")
     reading("recv_bytes")
