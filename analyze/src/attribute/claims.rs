@@ -217,7 +217,6 @@ impl<'a> Claims<'a> {
         };
         let (mut homeless, mut contradicting, mut twice) = (Tally::default(), Tally::default(), Tally::default());
         let (mut strangers, mut unfollowed) = (Tally::default(), Tally::default());
-        let mut ahead = BTreeSet::new();
         for (index, span) in spans.iter().enumerate() {
             if claims.by_id.contains_key(span.span_id.as_str()) {
                 twice.add(span.start_boot_ns, format!("{} `{}`.", span.span_id, span.name));
@@ -248,11 +247,7 @@ impl<'a> Claims<'a> {
             let placed = match span.for_pid.filter(|_| span.author_pid.is_some()) {
                 None => match told_too_early(span) {
                     // Whoever sent it lived when it was received.
-                    Some(received) => {
-                        let author = place(span.author_pid, said, received, 0);
-                        ahead.extend(author.map(|author| author.key));
-                        author
-                    }
+                    Some(received) => place(span.author_pid, said, received, 0),
                     None => place(span.author_pid, said, span.start_boot_ns, span.start_err_ns),
                 },
                 // A messenger spoke when it began, however long the call took to do so.
@@ -322,7 +317,7 @@ impl<'a> Claims<'a> {
             claims.by_process.entry(process.key).or_default().push(index);
         }
 
-        let clock = claims.distrust_clocks(&ahead);
+        let (ahead, clock) = claims.distrust_clocks();
         let mut strange = Tally::default();
         for mark in marks {
             let process = place(mark.author_pid, mark.pid, mark.boot_ns, 0);
@@ -377,8 +372,8 @@ impl<'a> Claims<'a> {
                 "clock-ahead",
                 Severity::Medium,
                 count(
-                    "A call was told of before its author's clock says that it began; none of that clock's instants is believed",
-                    "# calls were told of before their authors' clocks say that they began; none of these clocks' instants is believed",
+                    "A call was told of before it began, by its author's clock, and when it was is not believed",
+                    "# calls were told of before they began, by their authors' clocks, and when they were is not believed",
                 ),
                 origin,
             ),
@@ -440,23 +435,42 @@ impl<'a> Claims<'a> {
         (claims, findings.into_iter().flatten().collect())
     }
 
-    /// Of what processes said whose clocks are ahead of the record's, as in a time namespace of their own, it is only known that
-    /// it had happened when it was received.
-    fn distrust_clocks(&mut self, ahead: &BTreeSet<ProcessKey>) -> Tally {
+    /// What was told before it had begun may have been at any time until it was received. Where that holds of half of what a
+    /// process told, its clock is another than the record's, as in a time namespace, and nothing that it says is believed:
+    /// which processes these are.
+    fn distrust_clocks(&mut self) -> (BTreeSet<ProcessKey>, Tally) {
         let mut tally = Tally::default();
-        for process in ahead {
-            for index in self.by_process.get(process).into_iter().flatten() {
+        let mut ahead = BTreeSet::new();
+        for (process, told) in &self.by_process {
+            let sent = |index: &&usize| {
+                let span = &self.spans[**index];
+                span.for_pid.is_none() && span.received_boot_ns.is_some()
+            };
+            let sent: Vec<usize> = told.iter().filter(sent).copied().collect();
+            let early: Vec<usize> =
+                sent.iter().copied().filter(|index| told_too_early(&self.spans[*index]).is_some()).collect();
+            for index in &early {
                 let span = &self.spans[*index];
-                let Some(received) = span.received_boot_ns.filter(|_| span.for_pid.is_none()) else { continue };
-                tally.add(received, format!("`{}`, which pid {} told.", span.name, process.pid));
+                let received = span.received_boot_ns.unwrap_or_default();
+                let lead = span.start_boot_ns.saturating_sub(received) as f64 / 1e9;
+                let text = format!("`{}`, which pid {} told {lead:.6} s before.", span.name, process.pid);
+                tally.add(received, text);
+            }
+            let whole = !early.is_empty() && 2 * early.len() >= sent.len();
+            if whole {
+                ahead.insert(*process);
+            }
+            for index in if whole { sent } else { early } {
+                let span = &self.spans[index];
+                let received = span.received_boot_ns.unwrap_or_default();
                 let from_ns = process.start_ns.min(received);
                 let to_ns = span.end_boot_ns.and(span.end_received_boot_ns);
                 // It is nowhere certain that it was open.
-                self.windows[*index] =
+                self.windows[index] =
                     Window { from_ns, certain_from_ns: received, certain_to_ns: Some(from_ns), to_ns };
             }
         }
-        tally
+        (ahead, tally)
     }
 
     /// Other ids of spans, with those that they have here: a trace context may name either.

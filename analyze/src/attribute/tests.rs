@@ -353,6 +353,25 @@ fn of_a_clock_that_is_ahead_no_instant_is_believed() {
 }
 
 #[test]
+fn one_call_with_an_impossible_instant_costs_no_other() {
+    let sent = |start: u64, end: u64| {
+        move |span: &mut Span| (span.received_boot_ns, span.end_received_boot_ns) = (Some(start), Some(end))
+    };
+    let scene = Scene::new()
+        .span("A", (1_000, 1_500), AGENT, AGENT)
+        .that(sent(1_001, 1_501))
+        .span("B", (2_000, 2_500), AGENT, AGENT)
+        .that(sent(2_001, 2_501))
+        .span("liar", (9_000, 9_100), AGENT, AGENT)
+        .that(sent(2_701, 2_801))
+        .span("C", (3_000, 3_500), AGENT, AGENT)
+        .that(sent(3_001, 3_501));
+    let at = |boot_ns| (AGENT, AGENT, boot_ns);
+    let expected = [(at(2_600), "?"), (at(3_200), "C window"), (at(3_600), "agent"), (at(9_050), "agent")];
+    check(scene, &expected, &["clock-ahead"]);
+}
+
+#[test]
 fn a_call_on_a_thread_that_cannot_be_told_is_no_other_threads_either() {
     // Within a pid namespace the agent names threads by ids that the record lacks: B runs on another thread of the pool than
     // the one that still works for A.
