@@ -4,7 +4,7 @@ use crate::cli::{MarkArguments, MarkEnd, MarkStart};
 use crate::clock::boot_ns;
 use crate::error::{Error, Result};
 use crate::hook::context;
-use crate::messenger::{Listener, bounded, in_time, shell};
+use crate::messenger::{Listener, bounded, in_time, is_fish, shell};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read;
@@ -88,13 +88,20 @@ fn end(end: &MarkEnd, traceparent: Option<&str>, stack: Option<&str>) -> Result<
         // What the shell goes back to does not depend on it.
         let _ = in_time(move || listener.tell(&line));
     }
+    Ok(Some(back_to(stack, is_fish(shell()))))
+}
+
+/// What makes a shell go back to what lies on top of the stack.
+fn back_to(stack: &str, fish: bool) -> String {
     let (before, beneath) = stack.split_once(':').map_or((stack, None), |(before, rest)| (before, Some(rest)));
     let variable = |name: &str, value: Option<&str>| match value {
         Some(value) => format!("export {name}={value}"),
+        // It knows `export`, but no `unset`.
+        None if fish => format!("set --erase {name}"),
         None => format!("unset {name}"),
     };
     let before = Some(before).filter(|before| *before != NONE);
-    Ok(Some(format!("{}; {}", variable("TRACEPARENT", before), variable(STACK, beneath))))
+    format!("{}; {}", variable("TRACEPARENT", before), variable(STACK, beneath))
 }
 
 #[cfg(test)]
@@ -120,6 +127,12 @@ mod tests {
         // Nothing that a shell would execute.
         check(Some("$(reboot)"), None);
         check(Some(&format!("{OUTER}:;reboot")), None);
+    }
+
+    #[test]
+    fn fish_has_a_word_of_its_own() {
+        assert_eq!(back_to(NONE, true), "set --erase TRACEPARENT; set --erase ARGUS_PARENT");
+        assert_eq!(back_to(OUTER, true), format!("export TRACEPARENT={OUTER}; set --erase ARGUS_PARENT"));
     }
 
     #[test]

@@ -118,6 +118,11 @@ pub fn shell() -> i32 {
     std::iter::successors(Some(parent()), substitution).take(ANCESTORS_MAX).last().unwrap_or_else(parent)
 }
 
+/// Whether a process is the shell fish, which reads other words than shells of POSIX.
+pub fn is_fish(pid: i32) -> bool {
+    program_of(pid).is_some_and(|name| name.rsplit('/').next() == Some("fish"))
+}
+
 /// The nearest ancestor that is no shell and no launcher: agents run their hooks through such.
 pub fn agent() -> i32 {
     let ancestors = std::iter::successors(Some(parent()), |pid| parent_of(*pid)).take(ANCESTORS_MAX);
