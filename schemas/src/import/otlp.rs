@@ -100,15 +100,33 @@ fn request(imported: &mut Imported, at: &str, value: &Value) {
     for of_resource in list(value, "resourceSpans", "resource_spans") {
         let resource = of_resource.get("resource").map(|it| attributes(imported, at, it)).unwrap_or_default();
         versions(imported, &resource);
-        let scopes = list(of_resource, "scopeSpans", "scope_spans");
-        // The name before OTLP 0.15.
-        let scopes = scopes.chain(list(of_resource, "instrumentationLibrarySpans", "instrumentation_library_spans"));
-        for (number, span) in scopes.flat_map(|scope| list(scope, "spans", "spans")).enumerate() {
+        // The second is the name before OTLP 0.15.
+        let scopes = [("scopeSpans", "scope_spans"), ("instrumentationLibrarySpans", "instrumentation_library_spans")];
+        let mut spans = Vec::new();
+        for scope in parts(imported, at, of_resource, &scopes) {
+            spans.extend(parts(imported, at, scope, &[("spans", "spans")]));
+        }
+        for (number, span) in spans.into_iter().enumerate() {
             let at = format!("{at}, span {}", number + 1);
             let sent = sent_json(imported, &at, span, &resource);
             take(imported, &at, sent);
         }
     }
+}
+
+/// What is in the lists of these names. Whatever stands in the place of one, or of what holds it, may have been spans.
+fn parts<'a>(imported: &mut Imported, at: &str, holder: &'a Value, names: &[(&str, &str)]) -> Vec<&'a Value> {
+    if !holder.is_object() {
+        imported.refuse("spans within no object", at, holder);
+    }
+    let mut all = Vec::new();
+    for found in names.iter().filter_map(|(camel, snake)| named(holder, camel, snake)) {
+        match found.as_array() {
+            Some(list) => all.extend(list),
+            None => imported.refuse("spans within no list", at, found),
+        }
+    }
+    all
 }
 
 /// The SDK that wrote the spans.

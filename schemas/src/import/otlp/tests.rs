@@ -155,6 +155,10 @@ fn a_request_that_is_none_is_counted() {
         ("<html>", "not JSON"),
         ("7", "no OTLP traces"),
         ("{\"resourceSpans\":7}", "no OTLP traces"),
+        ("{\"resourceSpans\":[null]}", "spans within no object"),
+        ("{\"resourceSpans\":[{\"scopeSpans\":7}]}", "spans within no list"),
+        ("{\"resourceSpans\":[{\"scopeSpans\":[7]}]}", "spans within no object"),
+        ("{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":{}}]}]}", "spans within no list"),
     ] {
         let got = read_otlp_json(body.as_bytes());
         assert_eq!(troubles(&got), [(reason, 1)], "{body}");
