@@ -39,7 +39,7 @@ impl Journal {
     /// Into this file, which is empty.
     pub fn new(journal: File) -> Journal {
         let journal = BufWriter::new(journal);
-        Journal(Arc::new(Mutex::new(Sink { journal, assembler: Assembler::new(), trouble: None })))
+        Journal(Arc::new(Mutex::new(Sink { journal, assembler: Assembler::beside_a_journal(), trouble: None })))
     }
 
     fn sink(&self) -> MutexGuard<'_, Sink> {

@@ -28,7 +28,7 @@ pub const ABANDONED: &str = "abandoned";
 /// The `source` of a request in OTLP.
 pub const OTLP: &str = "otlp";
 
-/// How much of what was not understood of a request is shown; the journal holds all of it.
+/// How much of what was not understood is kept in memory; the journal holds all of it.
 const SHOWN: usize = 200;
 
 /// Whether a coding agent's tool of this name is another agent, which calls tools of its own: what such a call does
@@ -289,8 +289,15 @@ pub fn parse(line: &str) -> Result<Line, LineError> {
 pub struct Refused {
     /// Why, in words.
     pub reason: String,
-    /// The line as received.
+    /// The line as received, cut to its beginning: the journal holds all of it.
     pub received: Received,
+}
+
+impl Refused {
+    fn new(reason: String, received: &Received) -> Refused {
+        let line = received.line.chars().take(SHOWN).collect();
+        Refused { reason, received: Received { line, ..received.clone_head() } }
+    }
 }
 
 /// Everything that a span log said.
@@ -307,9 +314,9 @@ pub struct Assembled {
     pub lost: Vec<Loss>,
     /// How the lines fared.
     pub counts: SpanLineCounts,
-    /// Lines that could not be read, with the reason.
+    /// Lines that could not be read, with the reason; of each, its beginning.
     pub unreadable: Vec<Refused>,
-    /// Understood lines that were not applied.
+    /// Understood lines that were not applied, likewise.
     pub refused: Vec<Refused>,
 }
 
@@ -348,12 +355,20 @@ pub struct Assembler {
     agents: HashMap<usize, String>,
     /// Calls that are told apart by what they say alone, by the ids that they are told under.
     alike: HashMap<String, Alike>,
+    /// Whether lines that were not understood are only counted.
+    counts_only: bool,
 }
 
 impl Assembler {
     /// An empty one.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that keeps no line which it cannot read or apply: whoever writes a journal has them there, and need not hold in
+    /// memory what anybody can send.
+    pub fn beside_a_journal() -> Self {
+        Self { counts_only: true, ..Self::default() }
     }
 
     /// Takes the next received line; says how a request in OTLP fared.
@@ -367,16 +382,22 @@ impl Assembler {
         }
         match parse(&received.line) {
             Ok(line) => {
-                if let Err(reason) = self.apply(line, received) {
-                    self.assembled.refused.push(Refused { reason: reason.to_owned(), received: received.clone() });
+                if let Err(reason) = self.apply(line, received).map_err(str::to_owned)
+                    && !self.counts_only
+                {
+                    self.assembled.refused.push(Refused::new(reason, received));
                 }
             }
-            Err(error) => {
-                self.assembled.counts.unreadable += 1;
-                self.assembled.unreadable.push(Refused { reason: error.to_string(), received: received.clone() });
-            }
+            Err(error) => self.unreadable(error.to_string(), received),
         }
         None
+    }
+
+    fn unreadable(&mut self, reason: String, received: &Received) {
+        self.assembled.counts.unreadable += 1;
+        if !self.counts_only {
+            self.assembled.unreadable.push(Refused::new(reason, received));
+        }
     }
 
     fn request(&mut self, received: &Received) -> Request {
@@ -392,10 +413,7 @@ impl Assembler {
         let reasons = reasons.join("; ");
         let rejected = told.counts.lost();
         if rejected > 0 {
-            self.assembled.counts.unreadable += 1;
-            let line = received.line.chars().take(SHOWN).collect();
-            let received = Received { line, ..received.clone_head() };
-            self.assembled.unreadable.push(Refused { reason: format!("OTLP: {reasons}"), received });
+            self.unreadable(format!("OTLP: {reasons}"), received);
         }
         Request { broken: told.broken, rejected, reasons }
     }
@@ -773,6 +791,27 @@ mod tests {
         assert!(placed.start_boot_ns.abs_diff(1_000_000_000) <= placed.start_err_ns + 1, "{placed:?}");
         assert_eq!(placed.received_boot_ns, Some(7));
         assert_eq!(got.counts, SpanLineCounts { received: 4, unreadable: 2 }, "{:?}", got.unreadable);
+    }
+
+    #[test]
+    fn what_is_not_understood_takes_little_memory() {
+        let long = format!(
+            "{{\"v\":1,\"type\":\"end\",\"span\":\"gone\",\"boot_ns\":1,\"result\":\"{}\"}}",
+            "x".repeat(1_000)
+        );
+        let lines = [long.as_str(), &long[..900]];
+        let take = |mut assembler: Assembler| {
+            for line in lines {
+                assembler.take(&Received { line: line.to_owned(), ..Received::default() });
+            }
+            assembler.finish()
+        };
+        let kept = take(Assembler::new());
+        let shown: Vec<_> = kept.refused.iter().chain(&kept.unreadable).map(|one| one.received.line.as_str()).collect();
+        assert_eq!(shown, [&long[..SHOWN]; 2]);
+        let counted = take(Assembler::beside_a_journal());
+        assert!(counted.refused.is_empty() && counted.unreadable.is_empty());
+        assert_eq!(counted.counts, kept.counts);
     }
 
     #[test]
