@@ -4,10 +4,15 @@
 //! writes `NaN`, and values nest as deep as somebody likes. None of these may cost the line that it stands in: what cannot
 //! be a value is replaced by a text that says what stood there, and the rest is read.
 
+use serde::de::Error as _;
 use serde_json::Value;
 
 /// How deep values may lie. serde_json reads 127 levels; what is read here is wrapped in some more by those who pass it on.
 const DEEPEST: usize = 100;
+
+/// How many values one text may hold. A value takes up to 450 bytes (`{"":0}` does), and so all of them half a gigabyte, be
+/// the text ever so short; real ones hold hundreds of thousands at most (a collector's batch of spans).
+const VALUES_MAX: usize = 2 << 20;
 
 /// What stands in the place of a deeper value.
 const TOO_DEEP: &str = "\"(nested too deep to be kept)\"";
@@ -15,9 +20,36 @@ const TOO_DEEP: &str = "\"(nested too deep to be kept)\"";
 /// Reads one JSON value.
 ///
 /// # Errors
-/// What serde_json says of a text that is no JSON even so.
+/// What serde_json says of a text that is no JSON even so; that it holds too much.
 pub fn read(text: &[u8]) -> Result<Value, serde_json::Error> {
+    bounded(text)?;
     serde_json::from_slice(text).or_else(|_| serde_json::from_slice(mended(text).as_bytes()))
+}
+
+/// Refuses a text that holds more values than memory should be spent on.
+///
+/// # Errors
+/// That it does.
+pub fn bounded(text: &[u8]) -> Result<(), serde_json::Error> {
+    if text.len() <= VALUES_MAX || values(text) <= VALUES_MAX {
+        return Ok(());
+    }
+    Err(serde_json::Error::custom(format_args!("it holds more than {VALUES_MAX} values")))
+}
+
+/// How many values a text holds, or somewhat more: each but the first begins another or stands after a comma.
+fn values(text: &[u8]) -> usize {
+    let (mut count, mut in_text, mut escaped) = (1, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' | b',' if !in_text => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// The text with everything replaced that is no value: halves of characters, numbers that are none, bytes that are not
@@ -153,6 +185,17 @@ mod tests {
         for broken in ["", "{", "[NaN", "\"\\ud83d", "\"\\", "[\"\\u12\"]", "nan", "[1.2.3]", "[Nope]", "\u{e9}", "-"] {
             check(broken, None);
         }
+    }
+
+    #[test]
+    fn what_holds_too_many_values_is_refused() {
+        let many = |one: &str, count: usize| format!("[{}0]", one.repeat(count));
+        for one in ["0,", "{\"\":0},", "[],"] {
+            assert!(read(many(one, 1_000).as_bytes()).is_ok());
+            let error = read(many(one, VALUES_MAX).as_bytes()).expect_err("it is too much");
+            assert_eq!(error.to_string(), "it holds more than 2097152 values");
+        }
+        assert!(read(many("\"\\\",{,[,\",", VALUES_MAX / 2 - 2).as_bytes()).is_ok());
     }
 
     #[test]

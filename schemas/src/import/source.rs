@@ -76,6 +76,7 @@ fn value_of(imported: &mut Imported, number: u64, line: &str, take: &mut dyn FnM
 
 /// Reads one value, with what is no value in it replaced, and counted.
 pub(super) fn read(imported: &mut Imported, at: &str, text: &str) -> Result<Value, serde_json::Error> {
+    json::bounded(text.as_bytes())?;
     serde_json::from_str(text).or_else(|_| {
         let value = json::read(text.as_bytes())?;
         imported.doubt(MENDED, at, text);
@@ -91,6 +92,7 @@ pub(super) const MENDED: &str =
 pub(super) fn fault(error: &serde_json::Error) -> &'static str {
     match error.classify() {
         Category::Eof => "JSON that ends in the middle",
+        Category::Data => "more values than are read of one text",
         _ => "not JSON",
     }
 }
@@ -117,8 +119,10 @@ pub(super) fn each_document(
         if line.trim().is_empty() {
             return;
         }
-        let ends_early =
-            |line: &str| serde_json::from_str::<Value>(line).is_err_and(|error| error.classify() == Category::Eof);
+        let ends_early = |line: &str| {
+            let read = json::bounded(line.as_bytes()).and_then(|()| serde_json::from_str::<Value>(line));
+            read.is_err_and(|error| error.classify() == Category::Eof)
+        };
         if !std::mem::replace(&mut seen, true) && ends_early(line) {
             document = Some("\n".repeat(usize::try_from(number - 1).unwrap_or(0)) + line);
         } else {
@@ -134,6 +138,9 @@ pub(super) fn each_document(
 }
 
 fn read_document(imported: &mut Imported, document: &str, take: &mut dyn FnMut(&mut Imported, &str, Value)) {
+    if let Err(error) = json::bounded(document.as_bytes()) {
+        return imported.refuse(fault(&error), "the document", "");
+    }
     let mut values = serde_json::Deserializer::from_str(document).into_iter::<Value>();
     let mut rest = 0;
     loop {
