@@ -123,6 +123,11 @@ pub fn is_fish(pid: i32) -> bool {
     program_of(pid).is_some_and(|name| name.rsplit('/').next() == Some("fish"))
 }
 
+/// Whether a process descends from another, as far as both still run.
+pub fn descends(pid: i32, from: i32) -> bool {
+    std::iter::successors(parent_of(pid), |pid| parent_of(*pid)).take(ANCESTORS_MAX).any(|above| above == from)
+}
+
 /// The nearest ancestor that is no shell and no launcher: agents run their hooks through such.
 pub fn agent() -> i32 {
     let ancestors = std::iter::successors(Some(parent()), |pid| parent_of(*pid)).take(ANCESTORS_MAX);

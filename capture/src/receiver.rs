@@ -2,12 +2,14 @@
 
 use crate::clock::boot_ns;
 use crate::error::{Error, Result};
+use crate::messenger::descends;
 use crate::otlp::Otlp;
 use crate::rights;
 use argus_schemas::lines::{Line, Lines};
 use argus_schemas::span_log::{Assembled, Assembler, Received, Request};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::PassCred};
+use nix::sys::socket::sockopt::{PassCred, PeerCredentials};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, getsockopt, recvmsg, setsockopt};
 use nix::unistd::{Gid, Uid, chown};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, IoSliceMut, Read, Seek, SeekFrom, Write};
@@ -89,6 +91,19 @@ struct Connection {
     stream: UnixStream,
     lines: Lines,
     author: (Option<i32>, Option<u32>),
+    /// Who connected.
+    peer: Option<(i32, u32)>,
+}
+
+impl Connection {
+    /// Who sent what the kernel says was sent with these credentials. Root can put another's there; who connected, nobody can.
+    /// Another than that one is believed if it descends from it, and so may have been left the connection.
+    fn sender(&self, told: UnixCredentials) -> (Option<i32>, Option<u32>) {
+        match self.peer {
+            Some((peer, uid)) if peer != told.pid() && !descends(told.pid(), peer) => (Some(peer), Some(uid)),
+            _ => (Some(told.pid()), Some(told.uid())),
+        }
+    }
 }
 
 /// A file that agents append to, read from where it stood at the start.
@@ -228,7 +243,8 @@ fn receive(
         }
         while let Ok((stream, _)) = listener.accept() {
             if stream.set_nonblocking(true).is_ok() {
-                connections.push(Connection { stream, lines: lines(), author: (None, None) });
+                let peer = getsockopt(&stream, PeerCredentials).ok().map(|peer| (peer.pid(), peer.uid()));
+                connections.push(Connection { stream, lines: lines(), author: (None, None), peer });
             }
         }
         let mut sink = journal.sink();
@@ -283,7 +299,7 @@ fn drain(connection: &mut Connection, buffer: &mut [u8], sink: &mut Sink) -> boo
                 if let Ok(controls) = message.cmsgs() {
                     for control in controls {
                         if let ControlMessageOwned::ScmCredentials(credentials) = control {
-                            connection.author = (Some(credentials.pid()), Some(credentials.uid()));
+                            connection.author = connection.sender(credentials);
                         }
                     }
                 }

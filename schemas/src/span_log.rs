@@ -476,7 +476,8 @@ impl Assembler {
                 let span = &mut spans[index];
                 // The end of an answer does not end what a sub-agent was left to do in the background.
                 let given_up = span.source == HOOK && span.status.as_deref() == Some(ABANDONED);
-                if span.end_boot_ns.is_some() && !given_up {
+                let again = span.end_boot_ns.is_some() && !given_up;
+                if again && (span.source != HOOK || span.end_boot_ns.is_some_and(|end| boot_ns <= end)) {
                     return Err("the span had already ended");
                 }
                 // Of any other call it is told in the tables, and known no better than by the end's receipt.
@@ -492,6 +493,9 @@ impl Assembler {
                 span.status = status;
                 span.result = result;
                 span.end_author_pid = received.author_pid.filter(|_| span.for_pid.is_some());
+                if again {
+                    return Err("the span had already ended; of what two hooks tell, the later end is believed");
+                }
             }
             Line::EndSession { session, whose, boot_ns, for_pid } => {
                 let agents = &self.agents;
@@ -720,8 +724,10 @@ mod tests {
         );
         let refused = ("First", Some(ABANDONED), 10, Some(30));
         check(&[start("First", 10), start("Second", 30), end(40)], &[refused, second], 0);
-        // Two hooks of one agent.
-        check(&[start("First", 10), start("First", 11), end(20), end(21)], &[first], 2);
+        // Two hooks of one agent; or a hook that the call called itself, of which the agent's own comes later.
+        let later = ("First", Some("ok"), 10, Some(21));
+        check(&[start("First", 10), start("First", 11), end(20), end(21)], &[later], 2);
+        check(&[start("First", 10), end(20), end(15)], &[first], 1);
         // Whoever else uses the id is not believed.
         let other = start("Second", 30).replace("\"boot_ns\"", "\"session\":\"t\",\"for\":8,\"boot_ns\"");
         check(&[start("First", 10), other.clone(), end(20)], &[first], 1);

@@ -22,6 +22,12 @@ def serve(truth):
         message = json.loads(line)
         name = message["params"]["name"]
         touch(f"{truth}/{name}/own")
+        if name == "slow":
+            # It goes on for a while after the client does not wait any more, and answers nothing.
+            sys.stdin.readline()
+            touch(f"{truth}/slow/after")
+            print('{"jsonrpc": "2.0", "method": "notifications/message"}', flush=True)
+            continue
         if name == "last":
             os._exit(5)
         text = {"long": "x" * LONG, "half": "cut \ud83d"}.get(name, "done")
@@ -46,13 +52,18 @@ def call(truth, argus):
         told = {"hook_event_name": event, "session_id": "s1", **more}
         subprocess.run(["sh", "-c", f"'{argus}' hook; exit $?"], input=json.dumps(told).encode(), check=True)
 
-    for number, name in enumerate(["long", "half", "asked", "hooked", "last"]):
+    for number, name in enumerate(["long", "half", "asked", "hooked", "slow", "next", "last"]):
         params = {"name": name, "arguments": {"text": "y" * LONG if name == "asked" else "cut \ud83d"}}
         use = {"tool_name": f"mcp__s__{name}", "tool_use_id": f"toolu_{number}"}
         if name == "hooked":
             params["_meta"] = {"claudecode/toolUseId": use["tool_use_id"]}
             hook("PreToolUse", tool_input=params["arguments"], **use)
-        answer = say(json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}))
+        request = json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
+        if name == "slow":
+            proxy.stdin.write(request.encode() + b"\n")
+            say(json.dumps({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": number}}))
+            continue
+        answer = say(request)
         if name == "hooked":
             hook("PostToolUse", tool_response=json.loads(answer)["result"]["content"], **use)
         if name != "last":

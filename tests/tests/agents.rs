@@ -592,17 +592,19 @@ fn mcp_messages_of_every_kind() {
         return;
     }
     let scratch = Scratch::new("mcp-messages");
-    let truth = truth(&scratch, &["none", "long", "half", "asked", "hooked", "last"]);
+    let truth = truth(&scratch, &["none", "long", "half", "asked", "hooked", "slow", "next", "last"]);
     let command = [
         "python3".into(),
         workspace().join("tests/agents/messages.py").into_os_string(),
         truth.clone().into_os_string(),
         program("argus-capture").into_os_string(),
     ];
-    let names =
-        ["long", "half", "asked", "hooked", "last"].map(|name| (format!("{name}/own"), format!("mcp__s__{name}")));
+    let names = ["long", "half", "asked", "hooked", "slow", "last"]
+        .map(|name| (format!("{name}/own"), format!("mcp__s__{name}")));
     let mut expected: Vec<(&str, &str)> = names.iter().map(|(file, name)| (file.as_str(), name.as_str())).collect();
-    let idle = ["none/after-long", "none/after-half", "none/after-asked", "none/after-hooked"];
+    // What a client does not wait for any more, the server may be at until it has answered what it was asked later.
+    expected.extend([("slow/after", "mcp__s__slow"), ("next/own", "mcp__s__slow|mcp__s__next")]);
+    let idle = ["none/after-long", "none/after-half", "none/after-asked", "none/after-hooked", "none/after-next"];
     expected.extend(idle.iter().map(|file| (*file, "runtime")));
     let report = check(&scratch, &[], &command, &truth, &expected, &[]);
     let told: Vec<_> = report.calls.iter().map(|call| (call.name.as_str(), call.status.as_deref())).collect();
@@ -612,6 +614,8 @@ fn mcp_messages_of_every_kind() {
         ("mcp__s__half", ok),
         ("mcp__s__asked", ok),
         ("mcp__s__hooked", ok),
+        ("mcp__s__slow", Some("cancelled")),
+        ("mcp__s__next", ok),
         ("mcp__s__last", Some("unanswered")),
     ];
     assert_eq!(told, expected, "{:#?}", report.findings);

@@ -23,11 +23,16 @@ pub fn found(forest: &Forest, ledger: &Ledger, claims: &Claims) -> Vec<(usize, T
 /// The call that a messenger was really sent from, if that is another than the span that it tells of. A messenger that the
 /// agent forked while another call was open is that call's by its window alone, which proves nothing.
 fn sent_from(messenger: &Messenger, span: usize, forest: &Forest, ledger: &Ledger, claims: &Claims) -> Option<usize> {
+    // A thread that a call's window gave to it says no more, where nothing marks threads.
+    let unmarked = claims.marks_of(messenger.home).is_empty();
     let born = messenger.line.last().and_then(|first| {
         let (parent, fork) = forest.forked_by(*first)?;
-        ledger
-            .at(parent.key, fork.tid, fork.boot_ns)
-            .filter(|born| !matches!(born.basis, Some(Basis::Window | Basis::Handoff)))
+        let by_window = |born: &Ownership| match born.basis {
+            Some(Basis::Window | Basis::Handoff) => true,
+            Some(Basis::Lineage) => unmarked && parent.key == messenger.home,
+            _ => false,
+        };
+        ledger.at(parent.key, fork.tid, fork.boot_ns).filter(|born| !by_window(born))
     });
     let carried = messenger.line.iter().filter_map(|process| {
         ledger.at(*process, process.pid, messenger.spoke_ns).filter(|now| now.basis == Some(Basis::Carrier))

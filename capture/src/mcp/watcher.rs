@@ -26,10 +26,19 @@ pub enum Side {
 
 /// What is waited for, by the request's id.
 enum Asked {
-    /// This span's result, from this process.
-    Call(String, i32),
+    /// A call's result.
+    Call(Call),
     /// The tools.
     Tools,
+}
+
+/// A call that the server has not answered.
+struct Call {
+    span: String,
+    server: i32,
+    /// How many calls had been made when the client said that it does not wait any more.
+    cancelled: Option<u64>,
+    number: u64,
 }
 
 /// Follows both directions.
@@ -77,8 +86,8 @@ impl Watcher {
         for message in messages {
             match message {
                 // A batch, as MCP had them in 2025-03.
-                Value::Array(batch) => batch.iter().for_each(|one| told.extend(self.message(from, one))),
-                one => told.extend(self.message(from, &one)),
+                Value::Array(batch) => batch.iter().for_each(|one| self.message(from, one, &mut told)),
+                one => self.message(from, &one, &mut told),
             }
         }
         if !told.is_empty() && self.lost > 0 {
@@ -91,38 +100,45 @@ impl Watcher {
 
     /// The server has gone: calls that it did not answer end with it. The last: that nothing follows.
     pub fn end(&mut self) -> Vec<Option<Value>> {
-        let open = std::mem::take(&mut self.asked).into_values();
-        let spans = open.filter_map(|asked| match asked {
-            Asked::Call(span, server) => Some((span, server)),
-            Asked::Tools => None,
+        let open = self.calls(|_| true);
+        let ends = open.iter().map(|call| {
+            let status = if call.cancelled.is_some() { "cancelled" } else { "unanswered" };
+            Some(ended(&call.span, call.server, status, Value::Null))
         });
-        let mut spans: Vec<(String, i32)> = spans.collect();
-        spans.sort();
-        let ends = spans.into_iter().map(|(span, server)| Some(ended(&span, server, "unanswered", Value::Null)));
         ends.chain([None]).collect()
     }
 
-    fn message(&mut self, from: Side, message: &Value) -> Option<Value> {
+    /// Takes out the open calls of which something holds, in the order in which they were made.
+    fn calls(&mut self, which: impl Fn(&Call) -> bool) -> Vec<Call> {
+        let taken = self.asked.extract_if(|_, asked| matches!(asked, Asked::Call(call) if which(call)));
+        let calls = taken.filter_map(|(_, asked)| if let Asked::Call(call) = asked { Some(call) } else { None });
+        let mut calls: Vec<Call> = calls.collect();
+        calls.sort_by_key(|call| call.number);
+        calls
+    }
+
+    fn message(&mut self, from: Side, message: &Value, told: &mut Vec<Value>) {
         let id = message.get("id").filter(|id| id.is_string() || id.is_number()).map(Value::to_string);
         match (from, message.get("method").and_then(Value::as_str), id) {
-            (Side::Client, Some("tools/call"), Some(id)) => self.call(id, message.get("params")?),
-            (Side::Client, Some("tools/list"), Some(id)) => {
-                self.ask(id, Asked::Tools);
-                None
+            (Side::Client, Some("tools/call"), Some(id)) => {
+                told.extend(message.get("params").and_then(|params| self.call(id, params)));
             }
+            (Side::Client, Some("tools/list"), Some(id)) => self.ask(id, Asked::Tools),
             (Side::Client, Some("notifications/cancelled"), _) => {
-                let id = message.pointer("/params/requestId")?.to_string();
-                self.answer(&id, "cancelled", Value::Null)
+                let asked = message.pointer("/params/requestId").and_then(|id| self.asked.get_mut(&id.to_string()));
+                if let Some(Asked::Call(call)) = asked {
+                    call.cancelled.get_or_insert(self.number);
+                }
             }
             (Side::Server, None, Some(id)) => match (message.get("result"), message.get("error")) {
-                (_, Some(error)) => self.answer(&id, "error", error.clone()),
+                (_, Some(error)) => self.answer(&id, "error", error.clone(), told),
                 (Some(result), None) => {
                     let failed = result.get("isError").and_then(Value::as_bool) == Some(true);
-                    self.answer(&id, if failed { "error" } else { "ok" }, result.clone())
+                    self.answer(&id, if failed { "error" } else { "ok" }, result.clone(), told);
                 }
-                (None, None) => None,
+                (None, None) => {}
             },
-            _ => None,
+            _ => {}
         }
     }
 
@@ -155,14 +171,22 @@ impl Watcher {
             "call_id": call.unwrap_or(id.trim_matches('"')), "boot_ns": now, "for": server,
             "args": params.get("arguments").cloned().map(bounded), "declares": self.declared.get(tool),
         });
-        self.ask(id, Asked::Call(span, server));
+        self.ask(id, Asked::Call(Call { span, server, cancelled: None, number: self.number }));
         Some(line)
     }
 
-    fn answer(&mut self, id: &str, status: &str, result: Value) -> Option<Value> {
-        match self.asked.remove(id)? {
-            Asked::Call(span, server) => Some(ended(&span, server, status, result)),
-            Asked::Tools => {
+    fn answer(&mut self, id: &str, status: &str, result: Value, told: &mut Vec<Value>) {
+        match self.asked.remove(id) {
+            Some(Asked::Call(call)) => {
+                // A client says that it does not wait any more, which a server may not have heard yet; nor need it answer.
+                // Once it has answered what it was asked later, it is done with that.
+                for left in self.calls(|left| left.cancelled.is_some_and(|then| then < call.number)) {
+                    told.push(ended(&left.span, left.server, "cancelled", Value::Null));
+                }
+                let status = if call.cancelled.is_some() { "cancelled" } else { status };
+                told.push(ended(&call.span, call.server, status, result));
+            }
+            Some(Asked::Tools) => {
                 let tools = result.get("tools").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
                 for tool in tools {
                     if let Some(name) = tool.get("name").and_then(Value::as_str)
@@ -171,8 +195,8 @@ impl Watcher {
                         self.declared.insert(name.to_owned(), annotations(tool));
                     }
                 }
-                None
             }
+            None => {}
         }
     }
 }
@@ -240,6 +264,20 @@ mod tests {
         );
         let cancelled = r#"{"method":"notifications/cancelled","params":{"requestId":1}}"#;
         check(&[(Client, CALL), (Client, cancelled)], &["start t 1 {\"a\":1}", "end cancelled null"]);
+        // The server may be at it until it has answered that, or what it was asked later.
+        let later = r#"{"id":"1","result":7}"#;
+        check(
+            &[(Client, CALL), (Client, cancelled), (Server, answer)],
+            &["start t 1 {\"a\":1}", "end cancelled {\"content\":[]}"],
+        );
+        check(
+            &[(Client, CALL), (Client, cancelled), (Client, OTHER), (Server, later), (Server, answer)],
+            &["start t 1 {\"a\":1}", "start u 1 null", "end cancelled null", "end ok 7"],
+        );
+        check(
+            &[(Client, OTHER), (Client, CALL), (Client, cancelled), (Server, later), (Server, answer)],
+            &["start u 1 null", "start t 1 {\"a\":1}", "end ok 7", "end cancelled {\"content\":[]}"],
+        );
         check(&[(Client, CALL)], &["start t 1 {\"a\":1}", "end unanswered null"]);
         check(
             &[(Client, &format!("[{CALL},7,{OTHER}]")), (Server, &format!("[{answer}]"))],
