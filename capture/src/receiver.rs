@@ -87,6 +87,9 @@ impl Sink {
     }
 }
 
+/// No process's id: what it sends is kept, and told as nobody's.
+const NOBODY: i32 = 0;
+
 struct Connection {
     stream: UnixStream,
     lines: Lines,
@@ -97,10 +100,11 @@ struct Connection {
 
 impl Connection {
     /// Who sent what the kernel says was sent with these credentials. Root can put another's there; who connected, nobody can.
-    /// Another than that one is believed if it descends from it, and so may have been left the connection.
+    /// Another than that one is believed if it descends from it, and so may have been left the connection; of any other nobody
+    /// knows who it is.
     fn sender(&self, told: UnixCredentials) -> (Option<i32>, Option<u32>) {
         match self.peer {
-            Some((peer, uid)) if peer != told.pid() && !descends(told.pid(), peer) => (Some(peer), Some(uid)),
+            Some((peer, _)) if peer != told.pid() && !descends(told.pid(), peer) => (Some(NOBODY), Some(told.uid())),
             _ => (Some(told.pid()), Some(told.uid())),
         }
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// How deep values may lie. serde_json reads 127 levels; what is read here is wrapped in some more by those who pass it on.
 const DEEPEST: usize = 100;
 
-/// How many values one text may hold. A value takes up to 450 bytes (`{"":0}` does), and so all of them half a gigabyte, be
+/// How many values one text may hold. A value takes up to 450 bytes (`{"":0}` does), and so all of them up to a gigabyte, be
 /// the text ever so short; real ones hold hundreds of thousands at most (a collector's batch of spans).
 const VALUES_MAX: usize = 2 << 20;
 

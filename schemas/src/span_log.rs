@@ -295,8 +295,8 @@ pub struct Refused {
 
 impl Refused {
     fn new(reason: String, received: &Received) -> Refused {
-        let line = received.line.chars().take(SHOWN).collect();
-        Refused { reason, received: Received { line, ..received.clone_head() } }
+        let shown = |text: &str| text.chars().take(SHOWN).collect();
+        Refused { reason: shown(&reason), received: Received { line: shown(&received.line), ..received.clone_head() } }
     }
 }
 
@@ -457,6 +457,7 @@ impl Assembler {
                 let Some(index) = self.by_id.get(&span_id).copied() else {
                     return Err("the span that it ends never started");
                 };
+                let newest = spans.last().map(|span| span.start_boot_ns);
                 let span = &spans[index];
                 // Messengers of one process are many; whether they are its own is weighed by their lineage.
                 let messenger = for_pid.is_some()
@@ -477,7 +478,10 @@ impl Assembler {
                 // The end of an answer does not end what a sub-agent was left to do in the background.
                 let given_up = span.source == HOOK && span.status.as_deref() == Some(ABANDONED);
                 let again = span.end_boot_ns.is_some() && !given_up;
-                if again && (span.source != HOOK || span.end_boot_ns.is_some_and(|end| boot_ns <= end)) {
+                // A tool may call its agent's hook for its own call, which the agent's own then follows; not when the agent is
+                // at something else.
+                let follows = |end: u64| boot_ns > end && newest.is_some_and(|newest| newest <= end);
+                if again && !(span.source == HOOK && span.end_boot_ns.is_some_and(follows)) {
                     return Err("the span had already ended");
                 }
                 // Of any other call it is told in the tables, and known no better than by the end's receipt.
@@ -556,7 +560,7 @@ fn abandon(span: &mut Span, boot_ns: u64, received: &Received) {
 /// ids are made of what calls say, they are two.
 fn begin_anew(before: &mut Span, span: &Span, alike: bool, received: &Received) -> Result<(), &'static str> {
     let same_author = before.for_pid == span.for_pid && before.author_uid == received.author_uid;
-    let hooks = before.source == HOOK && span.source == HOOK && span.start_boot_ns >= before.start_boot_ns;
+    let hooks = before.source == HOOK && span.source == HOOK && (alike || span.start_boot_ns >= before.start_boot_ns);
     let open = before.end_boot_ns.is_none();
     let again = open && (&before.name, &before.args) == (&span.name, &span.args);
     if !(hooks && same_author) || again && !alike {
@@ -725,8 +729,8 @@ mod tests {
         let refused = ("First", Some(ABANDONED), 10, Some(30));
         check(&[start("First", 10), start("Second", 30), end(40)], &[refused, second], 0);
         // Two hooks of one agent; or a hook that the call called itself, of which the agent's own comes later.
-        let later = ("First", Some("ok"), 10, Some(21));
-        check(&[start("First", 10), start("First", 11), end(20), end(21)], &[later], 2);
+        let later = ("First", Some("ok"), 10, Some(22));
+        check(&[start("First", 10), start("First", 11), end(20), end(22)], &[later], 2);
         check(&[start("First", 10), end(20), end(15)], &[first], 1);
         // Whoever else uses the id is not believed.
         let other = start("Second", 30).replace("\"boot_ns\"", "\"session\":\"t\",\"for\":8,\"boot_ns\"");

@@ -287,10 +287,13 @@ impl<'a> Claims<'a> {
                             messenger.sent_ns().into_iter().for_each(|sent| claims.windows[index].close(sent));
                             claims.messengers.insert((index, Told::End), messenger);
                         }
-                        None => strangers.add(
-                            to_ns,
-                            format!("the end of `{}` was reported for pid {for_pid} by pid {author}.", span.name),
-                        ),
+                        None => {
+                            claims.unend(index);
+                            strangers.add(
+                                to_ns,
+                                format!("the end of `{}` was reported for pid {for_pid} by pid {author}.", span.name),
+                            );
+                        }
                     }
                 }
                 claims.process[index] = Some(home);
@@ -318,18 +321,25 @@ impl<'a> Claims<'a> {
         }
 
         let (ahead, clock) = claims.distrust_clocks();
+        // What a process with another clock had started has that clock, too.
+        let line = |process: &Process| {
+            let parent = |key: &ProcessKey| forest.forked_by(*key).map(|(parent, _)| parent.key);
+            std::iter::successors(Some(process.key), parent)
+        };
+        let off: BTreeSet<ProcessKey> = match ahead.is_empty() {
+            true => BTreeSet::new(),
+            false => {
+                let processes = forest.processes().filter(|process| line(process).any(|key| ahead.contains(&key)));
+                processes.map(|process| process.key).collect()
+            }
+        };
         let mut strange = Tally::default();
         for mark in marks {
             let process = place(mark.author_pid, mark.pid, mark.boot_ns, 0);
-            if !ahead.is_empty() {
-                // Its instant says as little as those of the spans. What such a process had started has the same clock.
-                let author = mark.author_pid.and_then(|pid| by_pid.get(&pid)).or_else(|| by_inner_pid.get(&mark.pid?));
-                let off = |one: &&&Process| {
-                    ahead.contains(&one.key) || ahead.iter().any(|ahead| forest.descends(one.key, *ahead))
-                };
-                if author.is_some_and(|of_this_id| of_this_id.iter().any(|one| off(&one))) {
-                    continue;
-                }
+            // The instant says as little as those of the spans.
+            let author = mark.author_pid.and_then(|pid| by_pid.get(&pid)).or_else(|| by_inner_pid.get(&mark.pid?));
+            if author.is_some_and(|of_this_id| of_this_id.iter().any(|one| off.contains(&one.key))) {
+                continue;
             }
             let tid = process.and_then(|process| host_tid(process, mark.tid).map(|tid| (process.key, tid)));
             let span = match &mark.span_id {
@@ -607,12 +617,15 @@ impl<'a> Claims<'a> {
                     of_home.retain(|index| *index != span);
                 }
             }
-            Told::End => {
-                (self.windows[span].certain_to_ns, self.windows[span].to_ns) = (None, None);
-                if self.spans[span].source == HOOK {
-                    self.windows[span].never_certain();
-                }
-            }
+            Told::End => self.unend(span),
+        }
+    }
+
+    /// Believes no end of a span.
+    fn unend(&mut self, span: usize) {
+        (self.windows[span].certain_to_ns, self.windows[span].to_ns) = (None, None);
+        if self.spans[span].source == HOOK {
+            self.windows[span].never_certain();
         }
     }
 

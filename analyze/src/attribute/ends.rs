@@ -297,7 +297,8 @@ impl Pairing<'_> {
                 None if proto == Some("dgram") => {
                     let name = row.name(None);
                     let known = name.as_ref().is_some_and(|name| self.names.contains(name));
-                    let elsewhere = (!known && !self.names.is_empty()).then_some(Channel::DatagramElsewhere);
+                    let elsewhere = (!known && self.names.iter().any(|name| !name.starts_with("udp:")))
+                        .then_some(Channel::DatagramElsewhere);
                     name.map(Channel::Datagram).into_iter().chain(elsewhere).chain([Channel::DatagramPassed]).collect()
                 }
                 None => self.unix(process, row, row.path.is_none()),

@@ -71,30 +71,36 @@ struct Nested {
     all: BTreeSet<usize>,
     /// How many of them lie within a span, be it one of them or not.
     within: HashMap<usize, usize>,
-    /// Those that enclose no other.
-    innermost: BTreeSet<usize>,
+    /// The calls that enclose no other of them.
+    calls: BTreeSet<usize>,
+    /// The runs of agents that enclose no other of them.
+    runs: BTreeSet<usize>,
 }
 
 impl Nested {
+    fn innermost(&mut self, span: usize, claims: &Claims) -> &mut BTreeSet<usize> {
+        if claims.is_agent_run(span) { &mut self.runs } else { &mut self.calls }
+    }
+
     fn add(&mut self, span: usize, claims: &Claims) {
         self.all.insert(span);
         for outer in claims.enclosing(span) {
             *self.within.entry(outer).or_default() += 1;
-            self.innermost.remove(&outer);
+            self.innermost(outer, claims).remove(&outer);
         }
         if self.within.get(&span).is_none_or(|count| *count == 0) {
-            self.innermost.insert(span);
+            self.innermost(span, claims).insert(span);
         }
     }
 
     fn remove(&mut self, span: usize, claims: &Claims) {
         self.all.remove(&span);
-        self.innermost.remove(&span);
+        self.innermost(span, claims).remove(&span);
         for outer in claims.enclosing(span) {
             let count = self.within.entry(outer).or_default();
             *count = count.saturating_sub(1);
             if *count == 0 && self.all.contains(&outer) {
-                self.innermost.insert(outer);
+                self.innermost(outer, claims).insert(outer);
             }
         }
     }
@@ -252,11 +258,10 @@ fn hold(span: usize, basis: Basis, claims: &Claims) -> Ownership {
 
 /// One of these calls, or nobody knows whose, where they are too many.
 fn one_of(calls: &BTreeSet<usize>, basis: Basis) -> Ownership {
-    if calls.len() > CANDIDATES { too_many() } else { Ownership::of_candidates(calls.clone(), basis) }
-}
-
-fn too_many() -> Ownership {
-    Ownership::unknown(format!("more than {CANDIDATES} calls may have been open on its thread"))
+    if calls.len() > CANDIDATES {
+        return Ownership::unknown(format!("more than {CANDIDATES} calls may have been open on its thread"));
+    }
+    Ownership::of_candidates(calls.clone(), basis)
 }
 
 /// The window rules, for a thread on which no mark counts.
@@ -273,46 +278,37 @@ fn unmarked(base: &Ownership, open: &Open, creator: Creator) -> Ownership {
             Creator::Process => {}
         }
     }
-    let mut candidates = open.here.innermost.iter().copied();
-    let calls = candidates.clone().filter(|span| !claims.is_agent_run(*span)).take(CANDIDATES + 1).count();
-    let runs = open.here.innermost.len() - calls;
+    let (calls, runs) = (&open.here.calls, &open.here.runs);
     // A run of an agent owns what no call does, as the runtime does without one: beside a call it is no candidate.
-    match (calls, runs) {
-        (0, 0) => {}
-        _ if calls > CANDIDATES => return too_many(),
-        // What a run of an agent does itself is the runtime's, and so it is without the run.
-        (0, 1) => match candidates.next() {
-            Some(only) if open.is_certain(only) => return hold(only, Basis::Window, claims),
-            Some(only) if !matches!(base.holder, Holder::Agent(_)) => return Ownership::unknown(claims.doubt(only)),
-            _ => {}
-        },
-        (0, _) => return Ownership::agent(None),
-        (1, _) => {
-            let only = candidates.find(|span| !claims.is_agent_run(*span)).unwrap_or_default();
-            return match open.is_certain(only) {
-                true if claims.is_on_a_lost_thread(only) => {
-                    let name = &claims.span(only).name;
-                    Ownership::doubtful(only, format!("it is not known which of the agent's threads `{name}` ran on"))
+    match (calls.len(), calls.first(), runs.len(), runs.first()) {
+        (1, Some(only), ..) => {
+            return match open.is_certain(*only) {
+                true if claims.is_on_a_lost_thread(*only) => {
+                    let name = &claims.span(*only).name;
+                    Ownership::doubtful(*only, format!("it is not known which of the agent's threads `{name}` ran on"))
                 }
-                true => hold(only, Basis::Window, claims),
-                false => Ownership::doubtful(only, claims.doubt(only)),
+                true => hold(*only, Basis::Window, claims),
+                false => Ownership::doubtful(*only, claims.doubt(*only)),
             };
         }
-        (_, 0) => return one_of(&open.here.innermost, Basis::Window),
-        _ => {
-            let calls = candidates.filter(|span| !claims.is_agent_run(*span)).collect();
-            return one_of(&calls, Basis::Window);
+        (2.., ..) => return one_of(calls, Basis::Window),
+        (_, _, 2.., _) => return Ownership::agent(None),
+        // What a run of an agent does itself is the runtime's, and so it is without the run.
+        (_, _, _, Some(only)) if open.is_certain(*only) => return hold(*only, Basis::Window, claims),
+        (_, _, _, Some(only)) if !matches!(base.holder, Holder::Agent(_)) => {
+            return Ownership::unknown(claims.doubt(*only));
         }
+        _ => {}
     }
-    let mut calls = open.calls.innermost.iter().copied();
-    match (calls.len(), calls.next()) {
+    let calls = &open.calls.calls;
+    match (calls.len(), calls.first()) {
         (0, _) => base.clone(),
         (1, Some(only)) => {
-            let name = &claims.span(only).name;
+            let name = &claims.span(*only).name;
             let reason = format!("a thread of the agent that no call claims did it, while `{name}` ran on another");
-            Ownership::doubtful(only, reason)
+            Ownership::doubtful(*only, reason)
         }
-        _ => one_of(&open.calls.innermost, Basis::Window),
+        _ => one_of(calls, Basis::Window),
     }
 }
 

@@ -164,13 +164,14 @@ impl Forest {
             _ => false,
         };
         let starts_it = |exec: &Exec| {
-            let scripts = command::scripts(&exec.argv);
-            match exec.exe.as_deref() {
-                Some(exe) if is_shell(exe) => scripts.first().is_some_and(|text| told(&parts(text))),
-                Some(exe) if is_launcher(exe) => match scripts.first() {
-                    Some(text) => told(&parts(text)),
-                    None => told(&exec.argv),
-                },
+            let Some(exe) = exec.exe.as_deref().and_then(installed) else { return false };
+            let shell = exec.argv.iter().position(|word| is_shell(word));
+            match (command::scripts(&exec.argv).first(), shell) {
+                (Some(text), _) if is_shell(exe) => told(&parts(text)),
+                (Some(text), Some(shell)) if is_launcher(exe) => {
+                    only_launches(&exec.argv[..shell]) && told(&parts(text))
+                }
+                (None, None) if is_launcher(exe) => told(&exec.argv),
                 _ => false,
             }
         };
@@ -202,16 +203,31 @@ impl Forest {
     }
 }
 
+/// The name of a program where systems keep theirs: anywhere else, it may be called what somebody likes.
+fn installed(path: &str) -> Option<&str> {
+    let folders = ["/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/", "/usr/local/bin/"];
+    folders.iter().find_map(|folder| path.strip_prefix(folder)).filter(|name| !name.contains('/'))
+}
+
 /// Whether words before a program's name are launchers with plain options (`timeout -k 5 60`), and no program that does
 /// something itself.
 fn only_launches(words: &[String]) -> bool {
-    let plain = |word: &String| {
-        let amount = word.trim_end_matches(['s', 'm', 'h', 'd']).parse::<f64>().is_ok();
-        // An `env` that splits a text (`-S`) may be told anything.
-        let option = word.starts_with('-') && !word.contains(['=', 'S']);
-        is_launcher(word) || amount || option
+    // `time` writes what it is told to where it is told to.
+    let launcher = |word: &String| {
+        let name = installed(word).unwrap_or(word);
+        name != "time" && !name.contains('/') && is_launcher(name)
     };
-    words.first().is_none_or(|first| is_launcher(first)) && words.iter().all(plain)
+    let plain = |word: &String| {
+        let digits = word.trim_end_matches(['s', 'm', 'h', 'd']);
+        let amount = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        // One letter (`-k`), or a word of its own (`--foreground`); an `env` that splits a text may be told anything.
+        let option = match word.strip_prefix("--") {
+            Some(long) => long != "split-string" && long.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'),
+            None => word.len() == 2 && word.starts_with('-') && word != "-S",
+        };
+        launcher(word) || amount || option
+    };
+    words.first().is_none_or(launcher) && words.iter().all(plain)
 }
 
 /// One row of the events that make the forest.

@@ -36,9 +36,24 @@ enum Asked {
 struct Call {
     span: String,
     server: i32,
-    /// How many calls had been made when the client said that it does not wait any more.
-    cancelled: Option<u64>,
+    /// How many calls had been made when the client said that it does not wait any more, and when that was.
+    cancelled: Option<(u64, u64)>,
     number: u64,
+}
+
+impl Call {
+    /// That it is over, though the server did not answer it.
+    fn unanswered(&self) -> Value {
+        let now = boot_ns();
+        match self.cancelled {
+            None => ended(self, (now, 0), "unanswered", Value::Null),
+            // A server need not answer what its client does not wait for any more: it was done with it at some time since.
+            Some((_, since)) => {
+                let error = now.saturating_sub(since).div_ceil(2);
+                ended(self, (since + error, error), "cancelled", Value::Null)
+            }
+        }
+    }
 }
 
 /// Follows both directions.
@@ -101,11 +116,7 @@ impl Watcher {
     /// The server has gone: calls that it did not answer end with it. The last: that nothing follows.
     pub fn end(&mut self) -> Vec<Option<Value>> {
         let open = self.calls(|_| true);
-        let ends = open.iter().map(|call| {
-            let status = if call.cancelled.is_some() { "cancelled" } else { "unanswered" };
-            Some(ended(&call.span, call.server, status, Value::Null))
-        });
-        ends.chain([None]).collect()
+        open.iter().map(|call| Some(call.unanswered())).chain([None]).collect()
     }
 
     /// Takes out the open calls of which something holds, in the order in which they were made.
@@ -127,7 +138,7 @@ impl Watcher {
             (Side::Client, Some("notifications/cancelled"), _) => {
                 let asked = message.pointer("/params/requestId").and_then(|id| self.asked.get_mut(&id.to_string()));
                 if let Some(Asked::Call(call)) = asked {
-                    call.cancelled.get_or_insert(self.number);
+                    call.cancelled.get_or_insert((self.number, boot_ns()));
                 }
             }
             (Side::Server, None, Some(id)) => match (message.get("result"), message.get("error")) {
@@ -178,13 +189,11 @@ impl Watcher {
     fn answer(&mut self, id: &str, status: &str, result: Value, told: &mut Vec<Value>) {
         match self.asked.remove(id) {
             Some(Asked::Call(call)) => {
-                // A client says that it does not wait any more, which a server may not have heard yet; nor need it answer.
-                // Once it has answered what it was asked later, it is done with that.
-                for left in self.calls(|left| left.cancelled.is_some_and(|then| then < call.number)) {
-                    told.push(ended(&left.span, left.server, "cancelled", Value::Null));
-                }
+                // Once it has answered what it was asked later, it is taken to be done with what was cancelled before.
+                let left = self.calls(|left| left.cancelled.is_some_and(|(then, _)| then < call.number));
+                told.extend(left.iter().map(Call::unanswered));
                 let status = if call.cancelled.is_some() { "cancelled" } else { status };
-                told.push(ended(&call.span, call.server, status, result));
+                told.push(ended(&call, (boot_ns(), 0), status, result));
             }
             Some(Asked::Tools) => {
                 let tools = result.get("tools").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -201,10 +210,10 @@ impl Watcher {
     }
 }
 
-fn ended(span: &str, server: i32, status: &str, result: Value) -> Value {
+fn ended(call: &Call, (boot_ns, err_ns): (u64, u64), status: &str, result: Value) -> Value {
     json!({
-        "v": 1, "type": "end", "span": span, "boot_ns": boot_ns(), "for": server, "status": status,
-        "result": bounded(result),
+        "v": 1, "type": "end", "span": call.span, "boot_ns": boot_ns, "err_ns": err_ns, "for": call.server,
+        "status": status, "result": bounded(result),
     })
 }
 

@@ -310,8 +310,10 @@ pub(super) fn fold(kept: &mut Span, weaker: Span, differences: &mut Vec<Differen
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     };
-    // A hook speaks before its call begins, so that its receipt is no bound of when another log says that it began.
-    if weaker.source != HOOK {
+    // A hook speaks before its call begins, so that its receipt is no bound of when another log says that it began; nor is
+    // that of a listener that was told of it before.
+    let from_ns = kept.start_boot_ns.saturating_sub(kept.start_err_ns);
+    if weaker.source != HOOK && weaker.received_boot_ns.is_none_or(|received| received >= from_ns) {
         kept.received_boot_ns = earlier(kept.received_boot_ns, weaker.received_boot_ns);
     }
     kept.end_received_boot_ns = earlier(kept.end_received_boot_ns, weaker.end_received_boot_ns);

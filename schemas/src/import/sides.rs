@@ -4,7 +4,9 @@
 
 use super::merge::edges::{may_be_one, plain_name};
 use super::merge::{Difference, fold, window};
+use crate::span_log::HOOK;
 use crate::spans::Span;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 /// A span within another that tells of the same call, with that one: of the same tool, told the same, and the only one of
@@ -34,7 +36,7 @@ pub(super) fn pairs(spans: &[Span]) -> Vec<(usize, usize)> {
         _ => None,
     };
     // The model's id of a call is the caller's; a request has one of its own.
-    let own_id = |span: &Span| Span { call_id: None, ..span.clone() };
+    let own_id = |span: &Span| Span { session: span.session.clone(), args: span.args.clone(), ..Span::default() };
     let one = |(inner, outer): &(usize, usize)| may_be_one(&own_id(&spans[*inner]), &spans[*outer]);
     tellers.into_iter().filter_map(only).filter(one).collect()
 }
@@ -52,19 +54,27 @@ pub fn unite(spans: &mut [Span]) -> (BTreeMap<String, String>, Vec<Difference>) 
         both_known && (inner.author_pid, inner.for_pid) != (outer.author_pid, outer.for_pid)
     };
     pairs.retain(by_two);
-    let within: HashMap<usize, usize> = pairs.iter().copied().collect();
+    let mut within: HashMap<usize, usize> = pairs.iter().copied().collect();
     for (inner, outer) in pairs {
         // A proxy may stand between the two; a circle ends where it began.
         let around = std::iter::successors(Some(outer), |at| within.get(at).copied()).take(spans.len());
         let call = around.take_while(|at| *at != inner).last().unwrap_or(outer);
+        // Whoever is started for a call is told its id, and may say anything: only who stands between it and a server says
+        // whose tool it is and what that answered; and nobody else that what hooks told of ran.
+        let (own, side) = (&spans[call], &spans[inner]);
+        let (between, hooked) = (side.for_pid.is_some(), own.source == HOOK);
         let told = Span {
+            name: if between { side.name.clone() } else { own.name.clone() },
             parent_id: None,
             call_id: None,
             pid: None,
             tid: None,
             received_boot_ns: None,
+            end_boot_ns: side.end_boot_ns.filter(|_| own.end_boot_ns.is_some()),
             end_received_boot_ns: None,
-            ..spans[inner].clone()
+            status: side.status.clone().filter(|_| !hooked),
+            result: side.result.clone().filter(|_| between && !hooked),
+            ..side.clone()
         };
         sides.insert(told.span_id.clone(), spans[call].span_id.clone());
         fold(&mut spans[call], told, &mut differences);
@@ -72,10 +82,16 @@ pub fn unite(spans: &mut [Span]) -> (BTreeMap<String, String>, Vec<Difference>) 
     }
     for (_, mut inner) in within_each_other {
         // A proxy and its server tell of one process: whatever that does is done in the narrower of both.
-        inner.sort_by_key(|side| (window(&spans[*side]), spans[*side].span_id.clone()));
+        inner.sort_by_key(|side| {
+            let window = window(&spans[*side]);
+            (window.from_ns, Reverse(window.to_ns), spans[*side].span_id.clone())
+        });
         for two in inner.windows(2) {
             let (outer, inner) = (window(&spans[two[0]]), window(&spans[two[1]]));
-            if inner.to_ns <= outer.to_ns {
+            // Not where the wider one says that it lies within the other, as one with a coarser clock may.
+            let mut above = std::iter::successors(within.get(&two[0]).copied(), |at| within.get(at).copied());
+            if inner.to_ns <= outer.to_ns && !above.any(|at| at == two[1]) {
+                within.insert(two[1], two[0]);
                 spans[two[1]].parent_id = Some(spans[two[0]].span_id.clone());
             }
         }

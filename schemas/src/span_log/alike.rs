@@ -4,6 +4,9 @@
 use super::{Interval, Received, between_hooks};
 use crate::spans::Span;
 
+/// Of so many calls that say the same, the last, it is awaited that each of them ends: somebody may begin any number.
+const OPEN_MAX: usize = 256;
+
 /// The end of a call, as a hook tells it.
 #[derive(Debug)]
 pub(super) struct End {
@@ -24,7 +27,11 @@ pub(super) struct Alike {
 impl Alike {
     /// Another call began, at this place among the spans.
     pub fn begin(&mut self, place: usize, spans: &[Span]) {
-        self.settle(spans);
+        if self.open.len() >= OPEN_MAX {
+            self.settle(spans);
+            // The oldest stays open until something else closes it.
+            self.open.drain(..(self.open.len() + 1).saturating_sub(OPEN_MAX));
+        }
         self.open.push(place);
     }
 

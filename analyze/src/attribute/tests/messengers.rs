@@ -50,13 +50,13 @@ fn a_messenger_speaks_for_the_process_that_sent_it() {
 fn a_hook_from_a_thread_that_was_made_beside_another_call_is_the_agents() {
     let scene = Scene::new()
         .span("A", (1_000, 3_000), AGENT, 0)
-        .reported_by(70, 290)
+        .reported_by(95, 290)
         .thread(1_500, AGENT, AGENT, 12)
         .span("B", (2_000, 2_500), AGENT, 0)
-        .reported_by(160, 255)
-        .fork(950, AGENT, AGENT, 70)
-        .fork(1_900, AGENT, 12, 160)
-        .fork(2_400, AGENT, 12, 255)
+        .reported_by(190, 240)
+        .fork(950, AGENT, AGENT, 95)
+        .fork(1_900, AGENT, 12, 190)
+        .fork(2_400, AGENT, 12, 240)
         .fork(2_900, AGENT, AGENT, 290);
     check(scene, &[((AGENT, AGENT, 1_200), "A window"), ((AGENT, AGENT, 2_200), "A|B")], &[]);
 }

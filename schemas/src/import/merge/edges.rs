@@ -129,8 +129,10 @@ pub fn by_context(spans: &[Span]) -> Edges {
         let (inner, outer) = (&spans[*inner], &spans[*outer]);
         let one_process = match (inner.author_pid, outer.author_pid) {
             (Some(_), Some(_)) => teller(inner).is_some() && teller(inner) == teller(outer),
-            // A log that was added has no process of its own.
-            _ => true,
+            // A log that was added has no process of its own. What somebody sent within a call that only such a log tells of may
+            // come from the call itself.
+            (None, _) => true,
+            (Some(_), None) => false,
         };
         inner.source != outer.source && one_process
     };
@@ -154,20 +156,25 @@ pub fn by_words(spans: &[Span]) -> Edges {
         matches!(span.kind.as_str(), "tool" | "agent").then_some(())?;
         Some((flat_name(&span.name), words(span)?))
     });
+    // Whoever is started for a call can say its words as well as the agent.
+    let home = |span: &Span| span.for_pid.or(span.author_pid);
+    let elsewhere = |one: &Span, other: &Span| home(one).zip(home(other)).is_some_and(|(one, other)| one != other);
     let edges = buckets.iter().flat_map(|bucket| only_ones(spans, bucket));
-    edges.filter(|(one, other)| unnumbered(&spans[*one]) != unnumbered(&spans[*other])).collect()
+    let may_be = |(one, other): &(usize, usize)| {
+        let (one, other) = (&spans[*one], &spans[*other]);
+        unnumbered(one) != unnumbered(other) && !elsewhere(one, other)
+    };
+    edges.filter(may_be).collect()
 }
 
-/// What two streams of one process tell of the same name and with the same arguments, where no id is common to them. A log
-/// that was added names no process, and is of the only one that does so.
+/// What two streams of one process tell of the same name and with the same arguments, where no id is common to them.
 pub fn by_arguments(spans: &[Span]) -> Edges {
-    let told = |span: &Span| {
-        let own = span.kind == "tool" && span.for_pid.is_none();
-        words(span).filter(|words| own && words.starts_with('{') && words != "{}")
-    };
-    let buckets = buckets(spans, |span| Some((plain_name(&span.name), told(span)?)));
-    let of_process = |bucket| by_name(spans, bucket, teller);
-    let edges = buckets.into_iter().flat_map(of_process).flat_map(|bucket| only_ones(spans, &bucket));
+    let told = |span: &Span| words(span).filter(|words| words.starts_with('{') && words != "{}");
+    let buckets = buckets(spans, |span| {
+        (span.kind == "tool").then_some(())?;
+        Some((teller(span)?, plain_name(&span.name), told(span)?))
+    });
+    let edges = buckets.iter().flat_map(|bucket| only_ones(spans, bucket));
     edges.filter(|(one, other)| may_be_one(&spans[*one], &spans[*other])).collect()
 }
 

@@ -56,6 +56,10 @@ fn a_call_and_what_its_server_tells_of_it_are_one() {
     check(&[call.clone(), proxied("b"), span("c", Some("b"), 8, (120, 180))], &["b of a", "c of a"]);
     let told = check(&[call, proxied("b"), span("c", Some("a"), 8, (120, 180))], &["b of a", "c of a"]);
     assert_eq!(told[2].parent_id.as_deref(), Some("b"), "of both, the server's own is the inner one");
+    // Whose clock is coarse does not change who lies within whom.
+    let coarse = Span { start_err_ns: 15, end_err_ns: 15, ..span("c", Some("b"), 8, (120, 180)) };
+    let told = check(&[span("a", None, 7, (100, 200)), proxied("b"), coarse], &["b of a", "c of a"]);
+    assert_eq!([1, 2].map(|side| told[side].parent_id.as_deref()), [Some("a"), Some("b")]);
 }
 
 #[test]
@@ -85,4 +89,13 @@ fn nobody_else_says_what_a_call_declares() {
     let told = Span { declares: Some(r#"{"hosts":["*"],"mcp":{}}"#.to_owned()), ..proxied("b") };
     let united = check(&[call, told], &["b of a"]);
     assert_eq!((united[0].declares.as_deref(), united[0].args.as_deref()), (None, None));
+    // Nor whose tool it is or what that answered, but for who stands between the call and its server.
+    let call = span("a", None, 7, (100, 200));
+    let named = |id: &str, author: i32| Span {
+        name: "mcp__innocent__look".to_owned(),
+        result: Some("7".to_owned()),
+        ..span(id, Some("a"), author, (110, 190))
+    };
+    let united = check(&[call, named("b", 9)], &["b of a"]);
+    assert_eq!((united[0].name.as_str(), united[0].result.as_deref()), ("look", None));
 }
