@@ -1,11 +1,13 @@
 """Event loops: whenever one turns to another task, the thread works for that task's span."""
 
 import functools
+from contextvars import Context
 from typing import Any, Callable
 
 from ._current import current, in_force, mark, thread, working
 from ._current import _get_ident as get_ident
 from ._processes import carried_environment
+from ._sharing import changed, follow_running, turn, welcome
 from ._wire import wire
 
 
@@ -17,12 +19,12 @@ def wrap_handles(events: Any) -> None:
     def switched(self: Any) -> Any:
         # A handle is one step of a task, or one callback, and runs in the context of whoever scheduled it; this
         # function runs in the context of the loop. Compared here as well as in mark(), as every switch passes here.
-        context = getattr(self, "_context", None)
+        context, callback = getattr(self, "_context", None), self._callback
         if context is not None:
-            span = context.get(current)
+            span = before = turn(context, callback)
             if span is not None and span.astray:
                 # Its task is not the current one yet.
-                span = in_force(span, (get_ident(), id(getattr(self._callback, "__self__", None))))
+                span = in_force(span, (get_ident(), id(getattr(callback, "__self__", None))))
             said = thread.said
             if span is not said.span:
                 held, said.held = said.held, None
@@ -36,6 +38,8 @@ def wrap_handles(events: Any) -> None:
         try:
             return run(self)
         finally:
+            if context is not None and context.get(current) is not before:
+                changed(context, callback, before)
             # The step may have opened or closed spans in its own context; they do not reach out of it.
             own, said = working(), thread.said
             if own is not said.span:
@@ -44,6 +48,7 @@ def wrap_handles(events: Any) -> None:
                 said.held = mark(own, more=bool(getattr(getattr(self, "_loop", None), "_ready", None)))
 
     events.Handle._run = switched
+    follow_running(run)
 
 
 def _wrap_create_task(loop: Any) -> None:
@@ -51,8 +56,14 @@ def _wrap_create_task(loop: Any) -> None:
 
     @functools.wraps(create)
     def created(*args: Any, **kwargs: Any) -> Any:
+        context = kwargs.get("context")
         try:
-            return create(*args, **kwargs)
+            if not isinstance(context, Context) or not wire.listening:
+                return create(*args, **kwargs)
+            sharing = welcome(context)
+            task = create(*args, **kwargs)
+            sharing.joined(task, context.get(current))
+            return task
         finally:
             # An eager task has taken its first step by now, in a context of its own, and may have given way in a span.
             mark(working())
@@ -87,12 +98,15 @@ def wrap_uvloop(uvloop: Any) -> None:
         _wrap_program(loop, name)
 
 
-def _step(callback: Callable[..., Any], *args: Any) -> Any:
-    """A callback, run by uvloop in the context of whoever scheduled it."""
+def _step(context: Any, callback: Callable[..., Any], *args: Any) -> Any:
+    """A callback, run by uvloop in the context of whoever scheduled it, or in the given one."""
+    before = turn(context, callback) if context is not None else None
     mark(working())
     try:
         return callback(*args)
     finally:
+        if context is not None and current.get() is not before:
+            changed(context, callback, before)
         mark(thread.said.loop)
 
 
@@ -102,7 +116,7 @@ def _wrap_scheduling(loop: Any, name: str, place: int) -> None:
     @functools.wraps(schedule)
     def scheduled(*args: Any, **kwargs: Any) -> Any:
         if wire.listening and len(args) > place:
-            args = (*args[:place], _step, *args[place:])
+            args = (*args[:place], _step, kwargs.get("context"), *args[place:])
         return schedule(*args, **kwargs)
 
     setattr(loop, name, scheduled)
