@@ -77,10 +77,7 @@ static __always_inline void name_target(struct event *e, struct task_struct *tas
 static __always_inline __s32 own_number(struct task_struct *task)
 {
 	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
-	__u32 level = BPF_CORE_READ(pid, level);
-	struct upid upid = {};
-	bpf_core_read(&upid, sizeof(upid), &pid->numbers[level & 31]);
-	return upid.nr;
+	return number_at(pid, BPF_CORE_READ(pid, level));
 }
 
 /* Only of a call that failed: what succeeded was recorded where it was delivered. */

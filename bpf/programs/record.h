@@ -166,6 +166,18 @@ static __always_inline void drop(struct scratch *s)
 
 #define PF_IO_WORKER 0x00000010
 
+/* The number of a process in the pid namespace at a level. How far numbers lie apart is the kernel's to say: its struct
+ * has more fields than the one that is declared here.
+ */
+static __always_inline __s32 number_at(struct pid *pid, __u32 level)
+{
+	int number = 0;
+	if (pid)
+		bpf_core_read(&number, sizeof(number),
+			      (void *)&pid->numbers[0].nr + (level & 31) * bpf_core_type_size(struct upid));
+	return number;
+}
+
 /* Who does something: a process and its thread. */
 struct actor {
 	__u64 start_ns;
@@ -190,10 +202,7 @@ static __noinline int read_actor(struct actor *a, struct task_struct *task)
 	a->gid = BPF_CORE_READ(cred, gid.val);
 	a->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	struct pid *pid = BPF_CORE_READ(leader, thread_pid);
-	__u32 level = BPF_CORE_READ(pid, level);
-	struct upid upid = {};
-	bpf_core_read(&upid, sizeof(upid), &pid->numbers[level & 31]);
-	a->ns_pid = upid.nr;
+	a->ns_pid = number_at(pid, BPF_CORE_READ(pid, level));
 	bpf_probe_read_kernel(a->comm, sizeof(a->comm), task->comm);
 	return 0;
 }

@@ -48,10 +48,7 @@ static __always_inline void append_unix_name(struct scratch *s, struct unix_addr
 /* The process with a pid object, in the first pid namespace. */
 static __always_inline __s32 number_of(struct pid *pid)
 {
-	struct upid upid = {};
-	if (pid)
-		bpf_core_read(&upid, sizeof(upid), &pid->numbers[0]);
-	return upid.nr;
+	return number_at(pid, 0);
 }
 
 /* Whether what is written here reaches the recorder. */

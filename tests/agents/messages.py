@@ -24,6 +24,7 @@ def serve(truth):
         touch(f"{truth}/{name}/own")
         if name == "slow":
             # It goes on for a while after the client does not wait any more, and answers nothing.
+            print('{"jsonrpc": "2.0", "method": "notifications/message"}', flush=True)
             sys.stdin.readline()
             touch(f"{truth}/slow/after")
             print('{"jsonrpc": "2.0", "method": "notifications/message"}', flush=True)
@@ -60,7 +61,7 @@ def call(truth, argus):
             hook("PreToolUse", tool_input=params["arguments"], **use)
         request = json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
         if name == "slow":
-            proxy.stdin.write(request.encode() + b"\n")
+            say(request)
             say(json.dumps({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": number}}))
             continue
         answer = say(request)

@@ -477,6 +477,38 @@ fn an_agent_of_whose_calls_two_streams_tell() {
     assert!(differ.is_empty(), "{differ:#?}");
 }
 
+#[test]
+fn an_agent_in_a_container() {
+    let what = "an agent in a pid namespace";
+    let within = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"];
+    if !ready(what) {
+        return;
+    }
+    if !run(Command::new(within[0]).args(&within[1..]).arg("true")).status.success() {
+        return skip(what, "this machine lets nobody make one");
+    }
+    let scratch = Scratch::new("contained");
+    let truth = truth(&scratch, &["none", "first", "second"]);
+    let agent = [
+        "env".into(),
+        sdk_path(),
+        "python3".into(),
+        workspace().join("tests/agents/contained.py").into_os_string(),
+        truth.clone().into_os_string(),
+    ];
+    let command: Vec<OsString> = within.iter().map(Into::into).chain(agent).collect();
+    let expected = [
+        ("none/before", "runtime"),
+        ("first/own", "first"),
+        ("first/child", "first"),
+        ("none/between", "runtime"),
+        ("second/own", "second"),
+        ("second/child", "second"),
+        ("none/after", "runtime"),
+    ];
+    check(&scratch, &[], &command, &truth, &expected, &[]);
+}
+
 /// The SDK, for a command that `env` starts.
 fn sdk_path() -> OsString {
     let mut variable = OsString::from("PYTHONPATH=");

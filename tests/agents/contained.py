@@ -1,0 +1,29 @@
+"""An agent in a pid namespace of its own, as in a container: its ids are not the record's. It touches, in the folder of each
+call, what that one causes.  Usage: contained.py TRUTH"""
+
+import os
+import subprocess
+import sys
+
+import argus_trace as argus
+
+truth = sys.argv[1]
+assert os.getpid() < 10, os.getpid()
+
+
+def touch(path):
+    with open(f"{truth}/{path}", "w"):
+        pass
+
+
+def act(name):
+    with argus.tool(name):
+        touch(f"{name}/own")
+        subprocess.run(["sh", "-c", f"echo >{truth}/{name}/child; true"], check=True)
+
+
+touch("none/before")
+act("first")
+touch("none/between")
+act("second")
+touch("none/after")
