@@ -27,7 +27,8 @@ mod tool_calls;
 
 pub use clock::ClockMap;
 pub use instant::{Interval, written};
-pub use merge::{Difference, Merged, merge, only_annotations};
+pub use merge::same::only_annotations;
+pub use merge::{Difference, Merged, merge};
 pub use otlp::{
     line_of_protobuf, read_json as read_otlp_json, read_line as read_otlp_line, read_protobuf as read_otlp_protobuf,
 };

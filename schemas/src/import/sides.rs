@@ -2,51 +2,20 @@
 //! whose client passes its trace context on. Each tells of its own process, so that both spans are needed to say whose
 //! everything is; but they are one call.
 
-use super::merge::edges::{may_be_one, plain_name};
-use super::merge::{Difference, fold, window};
+use super::merge::edges::within_another;
+use super::merge::same::window;
+use super::merge::{Difference, fold};
 use crate::span_log::HOOK;
 use crate::spans::Span;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
-
-/// A span within another that tells of the same call, with that one: of the same tool, told the same, and the only one of
-/// whoever told it. One that was tried again has several.
-pub(super) fn pairs(spans: &[Span]) -> Vec<(usize, usize)> {
-    let mut by_id: HashMap<&str, usize> = HashMap::new();
-    for (index, span) in spans.iter().enumerate() {
-        by_id.entry(&span.span_id).or_insert(index);
-    }
-    let mut tellers: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-    for (index, inner) in spans.iter().enumerate().filter(|(_, span)| span.kind == "tool") {
-        let Some(outer) = inner.parent_id.as_deref().and_then(|parent| by_id.get(parent)).copied() else { continue };
-        let tells_of = |outer: &Span| {
-            let of_one_trace = outer.trace_id.is_none() || inner.trace_id.is_none() || outer.trace_id == inner.trace_id;
-            outer.kind == "tool"
-                && of_one_trace
-                && plain_name(&outer.name) == plain_name(&inner.name)
-                && window(outer).both(window(inner)).is_some()
-        };
-        if index != outer && tells_of(&spans[outer]) {
-            let teller = (inner.source.as_str(), inner.author_pid, inner.for_pid);
-            tellers.entry((outer, teller)).or_default().push(index);
-        }
-    }
-    let only = |((outer, _), inner): (_, Vec<usize>)| match inner.as_slice() {
-        [inner] => Some((*inner, outer)),
-        _ => None,
-    };
-    // The model's id of a call is the caller's; a request has one of its own.
-    let own_id = |span: &Span| Span { session: span.session.clone(), args: span.args.clone(), ..Span::default() };
-    let one = |(inner, outer): &(usize, usize)| may_be_one(&own_id(&spans[*inner]), &spans[*outer]);
-    tellers.into_iter().filter_map(only).filter(one).collect()
-}
 
 /// The calls of which another process tells too: the ids of those other spans, each with that of the call. The call's own span
 /// is given what only they tell.
 pub fn unite(spans: &mut [Span]) -> (BTreeMap<String, String>, Vec<Difference>) {
     let (mut sides, mut differences) = (BTreeMap::new(), Vec::new());
     let mut within_each_other: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    let mut pairs = pairs(spans);
+    let mut pairs = within_another(spans);
     // What one process tells within a call of its own is another call.
     let by_two = |(inner, outer): &(usize, usize)| {
         let (inner, outer) = (&spans[*inner], &spans[*outer]);

@@ -1,11 +1,10 @@
 //! Which spans of two streams tell of one call: as edges between their places in the list.
 
-use super::{meant, same_json, window};
+use super::same::{meant, same_json, window};
 use crate::import::instant::Interval;
-use crate::import::sides;
 use crate::span_log::HOOK;
 use crate::spans::Span;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
 /// Splits a bucket where its members name more than one of something: those that name none then belong to none.
@@ -123,6 +122,38 @@ fn teller(span: &Span) -> Option<i32> {
     span.author_pid.filter(|_| span.for_pid.is_none())
 }
 
+/// A span within another that tells of the same call, with that one: of the same tool, told the same, and the only one of
+/// whoever told it. One that was tried again has several.
+pub fn within_another(spans: &[Span]) -> Vec<(usize, usize)> {
+    let mut by_id: HashMap<&str, usize> = HashMap::new();
+    for (index, span) in spans.iter().enumerate() {
+        by_id.entry(&span.span_id).or_insert(index);
+    }
+    let mut tellers: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (index, inner) in spans.iter().enumerate().filter(|(_, span)| span.kind == "tool") {
+        let Some(outer) = inner.parent_id.as_deref().and_then(|parent| by_id.get(parent)).copied() else { continue };
+        let tells_of = |outer: &Span| {
+            let of_one_trace = outer.trace_id.is_none() || inner.trace_id.is_none() || outer.trace_id == inner.trace_id;
+            outer.kind == "tool"
+                && of_one_trace
+                && plain_name(&outer.name) == plain_name(&inner.name)
+                && window(outer).both(window(inner)).is_some()
+        };
+        if index != outer && tells_of(&spans[outer]) {
+            let teller = (inner.source.as_str(), inner.author_pid, inner.for_pid);
+            tellers.entry((outer, teller)).or_default().push(index);
+        }
+    }
+    let only = |((outer, _), inner): (_, Vec<usize>)| match inner.as_slice() {
+        [inner] => Some((*inner, outer)),
+        _ => None,
+    };
+    // The model's id of a call is the caller's; a request has one of its own.
+    let own_id = |span: &Span| Span { session: span.session.clone(), args: span.args.clone(), ..Span::default() };
+    let one = |(inner, outer): &(usize, usize)| may_be_one(&own_id(&spans[*inner]), &spans[*outer]);
+    tellers.into_iter().filter_map(only).filter(one).collect()
+}
+
 /// One that lies within another of the same process by what it says of its trace.
 pub fn by_context(spans: &[Span]) -> Edges {
     let own = |(inner, outer): &(usize, usize)| {
@@ -136,7 +167,7 @@ pub fn by_context(spans: &[Span]) -> Edges {
         };
         inner.source != outer.source && one_process
     };
-    sides::pairs(spans).into_iter().filter(own).collect()
+    within_another(spans).into_iter().filter(own).collect()
 }
 
 /// What a call says, the same whoever writes it down.
