@@ -144,9 +144,9 @@ struct event {
 	__u16 protocol;
 	__u16 local_port;
 	__u16 remote_port;
-	__u32 vsock_port; /* vsock ports have 32 bits */
-	__u32 net_ns;	  /* of a socket */
-	__u32 zero;
+	__u32 vsock_port;   /* vsock ports have 32 bits */
+	__u32 net_ns;	    /* of a socket */
+	__s32 child_ns_tid; /* of a thread that was made, as its own pid namespace numbers it */
 	__u8 local_addr[16];
 	__u8 remote_addr[16];
 	char comm[16];

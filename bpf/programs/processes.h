@@ -65,6 +65,8 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		return 0;
 	struct event *e = &s->event;
 	e->child_tid = child->pid;
+	struct pid *number = BPF_CORE_READ(child, thread_pid);
+	e->child_ns_tid = number_at(number, BPF_CORE_READ(number, level));
 	e->child_pid = child->tgid;
 	e->child_start_ns = BPF_CORE_READ(child, group_leader, start_boottime);
 	/* Read from what the kernel made, not from the call's arguments, which the caller could rewrite. */

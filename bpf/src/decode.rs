@@ -238,6 +238,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Record, u64), DecodeError> {
         Some(Kind::Fork) => {
             event.child_pid = Some(head.child_pid);
             event.child_tid = Some(head.child_tid);
+            event.child_ns_tid = (head.child_ns_tid != 0).then_some(head.child_ns_tid);
             event.child_start_ns = Some(head.child_start_ns);
             event.clone_flags = Some(head.clone_flags);
         }

@@ -192,6 +192,7 @@ impl Table {
             U64(e.last_ns),
             Texts((!e.missing.is_empty()).then_some(e.missing.as_slice())),
             U32(e.net_ns),
+            I32(e.child_ns_tid),
         ]);
     }
 

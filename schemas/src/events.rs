@@ -307,6 +307,7 @@ pub const COLUMNS: &[Column] = &[
     optional("last_ns", U64),
     optional("missing", TextList),
     optional("net_ns", U32),
+    optional("child_ns_tid", I32),
 ];
 
 /// One event, decoded: a row of the events table. Texts that were not UTF-8 have each bad byte written as `\xNN`, and
@@ -425,4 +426,6 @@ pub struct Event {
     pub missing: Vec<String>,
     /// The inode of a socket's network namespace.
     pub net_ns: Option<u32>,
+    /// Fork: the child's thread, in its own pid namespace.
+    pub child_ns_tid: Option<i32>,
 }

@@ -1,9 +1,11 @@
 """An agent in a pid namespace of its own, as in a container: its ids are not the record's. It touches, in the folder of each
 call, what that one causes.  Usage: contained.py TRUTH"""
 
+import concurrent.futures
 import os
 import subprocess
 import sys
+import threading
 
 import argus_trace as argus
 
@@ -26,4 +28,16 @@ touch("none/before")
 act("first")
 touch("none/between")
 act("second")
+
+# Two at once, in threads of a pool that was there before; neither ends before the other has begun.
+begun = threading.Barrier(2)
+with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    list(pool.map(lambda number: begun.wait(), range(2)))
+
+    def at_once(name):
+        with argus.tool(name):
+            begun.wait()
+            touch(f"{name}/own")
+
+    list(pool.map(at_once, ["third", "fourth"]))
 touch("none/after")

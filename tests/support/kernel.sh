@@ -10,10 +10,9 @@ cannot() {
     exit 3
 }
 [ "$(uname -m)" = x86_64 ] || cannot 'the kernels at hand are for x86-64'
-for program in qemu-system-x86_64 busybox cpio dpkg-deb apt-get; do
+for program in qemu-system-x86_64 cpio dpkg-deb apt-get; do
     command -v $program >/dev/null || cannot "$program is not installed"
 done
-ldd "$(command -v busybox)" >/dev/null 2>&1 && cannot 'busybox is not static (the package busybox-static is)'
 
 # Debian's stable kernel, unpacked once, not installed. It takes no KVM, which may hang in a virtual machine.
 kernels=${XDG_CACHE_HOME:-$HOME/.cache}/argus/kernels
@@ -30,11 +29,23 @@ if [ -z "$kernel" ] || [ ! -d "$kernels/lib" ]; then
     kernel=$(ls "$kernels"/boot/vmlinuz-6.1.* | tail -n1)
 fi
 
+# A static busybox: where the system's is none, or not static, the package's, unpacked once and not installed.
+busybox=$(command -v busybox || true)
+if [ -z "$busybox" ] || ldd "$busybox" >/dev/null 2>&1; then
+    unpacked() { ls "$kernels"/{bin,usr/bin}/busybox 2>/dev/null | head -n1 || true; }
+    if [ -z "$(unpacked)" ]; then
+        (cd "$kernels" && apt-get download -qq busybox-static 2>/dev/null) || cannot 'busybox-static cannot be downloaded'
+        dpkg-deb --fsys-tarfile "$kernels"/busybox-static_*.deb | tar -x -C "$kernels" --wildcards '*bin/busybox'
+        rm "$kernels"/busybox-static_*.deb
+    fi
+    busybox=$(unpacked)
+fi
+
 root=$folder/root
 # As Debian lays it out: /bin is /usr/bin.
 mkdir -p "$root"/{usr/bin,programs,proc,sys,dev,tmp,etc,out} "$folder/out"
 ln -s usr/bin "$root/bin"
-cp "$(command -v busybox)" "$root/bin/busybox"
+cp "$busybox" "$root/bin/busybox"
 for program in "$@"; do
     cp "$program" "$root/programs/"
     { ldd "$program" | grep -o '/[^ ]*' || true; } | while read -r library; do

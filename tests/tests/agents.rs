@@ -488,7 +488,7 @@ fn an_agent_in_a_container() {
         return skip(what, "this machine lets nobody make one");
     }
     let scratch = Scratch::new("contained");
-    let truth = truth(&scratch, &["none", "first", "second"]);
+    let truth = truth(&scratch, &["none", "first", "second", "third", "fourth"]);
     let agent = [
         "env".into(),
         sdk_path(),
@@ -504,6 +504,8 @@ fn an_agent_in_a_container() {
         ("none/between", "runtime"),
         ("second/own", "second"),
         ("second/child", "second"),
+        ("third/own", "third"),
+        ("fourth/own", "fourth"),
         ("none/after", "runtime"),
     ];
     check(&scratch, &[], &command, &truth, &expected, &[]);

@@ -1,7 +1,7 @@
 //! What the agent says, held against the forest: which process and thread each span and mark belongs to.
 
 use super::messengers::{Messenger, named};
-use crate::forest::{Forest, Process};
+use crate::forest::{Forest, Process, Thread};
 use argus_schemas::import::Format;
 use argus_schemas::manifest::{Loss, Manifest, ProcessKey};
 use argus_schemas::report::{Finding, Severity};
@@ -301,7 +301,7 @@ impl<'a> Claims<'a> {
                 continue;
             }
             let said = span.pid.is_none_or(|pid| pid == process.key.pid || Some(pid) == process.ns_pid);
-            let tid = span.tid.filter(|_| said).and_then(|tid| host_tid(process, tid));
+            let tid = span.tid.filter(|_| said).and_then(|tid| host_tid(process, tid, span.start_boot_ns));
             if !said || (span.tid.is_some() && tid.is_none() && process.ns_pid == Some(process.key.pid)) {
                 contradicting.add(
                     span.start_boot_ns,
@@ -341,7 +341,8 @@ impl<'a> Claims<'a> {
             if author.is_some_and(|of_this_id| of_this_id.iter().any(|one| off.contains(&one.key))) {
                 continue;
             }
-            let tid = process.and_then(|process| host_tid(process, mark.tid).map(|tid| (process.key, tid)));
+            let tid =
+                process.and_then(|process| host_tid(process, mark.tid, mark.boot_ns).map(|tid| (process.key, tid)));
             let span = match &mark.span_id {
                 None => Some(None),
                 Some(id) => claims.by_id.get(id.as_str()).map(|index| Some(*index)),
@@ -705,12 +706,18 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// The host's id of a thread that a process names in its own pid namespace; `None` if it has no such thread, or if the
-/// record cannot tell.
-fn host_tid(process: &Process, tid: i32) -> Option<i32> {
+/// The host's id of a thread that a process names in its own pid namespace at an instant; `None` if it has no such thread, or
+/// if the record cannot tell.
+fn host_tid(process: &Process, tid: i32, at_ns: u64) -> Option<i32> {
     match process.ns_pid {
-        // Events carry the namespace's id of the process only, which is that of its first thread.
-        Some(inner) if inner != process.key.pid => (tid == inner).then_some(process.key.pid),
+        Some(inner) if inner != process.key.pid => {
+            // The first thread has the id of the process; ids are used again.
+            let alive = |thread: &&Thread| thread.from_ns <= at_ns && thread.to_ns.is_none_or(|to| to >= at_ns);
+            let named = process.threads.iter().filter(|thread| thread.ns_tid == Some(tid));
+            let mut there = named.filter(alive);
+            let only = there.next().filter(|_| there.next().is_none());
+            only.map(|thread| thread.tid).or_else(|| (tid == inner).then_some(process.key.pid))
+        }
         _ => process.threads.iter().any(|thread| thread.tid == tid).then_some(tid),
     }
 }

@@ -381,7 +381,19 @@ fn a_call_on_a_thread_that_cannot_be_told_is_no_other_threads_either() {
         .span("A", (1_000, 2_000), AGENT, 1_002)
         .span("B", (3_000, 4_000), AGENT, 1_003);
     scene.rows.iter_mut().for_each(|row| row.ns_pid = Some(1_001));
+    let known = Scene {
+        rows: scene
+            .rows
+            .iter()
+            .map(|row| Row { child_ns_tid: row.child_tid.map(|tid| tid + 991), ..row.clone() })
+            .collect(),
+        spans: scene.spans.clone(),
+        ..Scene::new()
+    };
     check(scene, &[((AGENT, 11, 3_500), "?"), ((AGENT, 12, 3_500), "?"), ((AGENT, 12, 2_500), "agent")], &[]);
+    // Where the record of their creation tells those ids as well.
+    let expected = [((AGENT, 11, 1_500), "A window"), ((AGENT, 11, 3_500), "?"), ((AGENT, 12, 3_500), "B window")];
+    check(known, &expected, &[]);
 }
 
 #[test]

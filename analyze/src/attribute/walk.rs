@@ -438,7 +438,7 @@ impl Walker<'_> {
             let believed = self.believed(mark, key, base, spans, claims);
             by_thread.entry(mark.tid).or_default().push((mark, believed));
         }
-        let leader = Thread { tid: key.pid, from_ns, to_ns: None, created_by: None };
+        let leader = Thread::new(key.pid, from_ns);
         if !first {
             // Whatever ran before the exec is gone; an event that says otherwise is the new image's.
             let before: BTreeSet<i32> =

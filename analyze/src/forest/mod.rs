@@ -28,12 +28,21 @@ pub enum Origin {
 pub struct Thread {
     /// Its id in the host's pid namespace.
     pub tid: i32,
+    /// The same in its own pid namespace, where the record tells.
+    pub ns_tid: Option<i32>,
     /// When it began; the process's start for its first thread.
     pub from_ns: u64,
     /// When it ended, if it did.
     pub to_ns: Option<u64>,
     /// The thread of the same process that created it.
     pub created_by: Option<i32>,
+}
+
+impl Thread {
+    /// One of which no more is known than that it began by then.
+    pub fn new(tid: i32, from_ns: u64) -> Thread {
+        Thread { tid, ns_tid: None, from_ns, to_ns: None, created_by: None }
+    }
 }
 
 /// A program image that a process executed.
@@ -249,6 +258,8 @@ pub struct Row {
     pub child: Option<ProcessKey>,
     /// Fork: the child's thread.
     pub child_tid: Option<i32>,
+    /// The same in its own pid namespace.
+    pub child_ns_tid: Option<i32>,
     /// Exec: the call's result.
     pub ret: Option<i64>,
     /// Exec.
@@ -298,6 +309,7 @@ fn rows(events: &LazyFrame) -> Result<Vec<Row>> {
     let (event_id, boot_ns, start_ns, flags) = (u64s("event_id")?, u64s("boot_ns")?, u64s("start_ns")?, u64s("flags")?);
     let (pid, tid, ns_pid) = (i32s("pid")?, i32s("tid")?, i32s("ns_pid")?);
     let (child_pid, child_tid, child_start) = (i32s("child_pid")?, i32s("child_tid")?, u64s("child_start_ns")?);
+    let child_ns_tid = i32s("child_ns_tid")?;
     let (target_pid, target_start) = (i32s("target_pid")?, u64s("target_start_ns")?);
     let (exit_code, signal) = (i32s("exit_code")?, i32s("signal")?);
     let (kind, exe, traceparent, comm) = (texts("kind")?, texts("exe")?, texts("traceparent")?, texts("comm")?);
@@ -317,6 +329,7 @@ fn rows(events: &LazyFrame) -> Result<Vec<Row>> {
             ns_pid: ns_pid.get(row),
             child: child_pid.get(row).zip(child_start.get(row)).map(|(pid, start_ns)| ProcessKey { pid, start_ns }),
             child_tid: child_tid.get(row),
+            child_ns_tid: child_ns_tid.get(row),
             ret: ret.get(row),
             exe: text(&exe, row),
             file: dev.get(row).zip(inode.get(row)),
@@ -380,7 +393,7 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
                     ended_ns: None,
                     exit_code: None,
                     signal: None,
-                    threads: vec![Thread { tid: key.pid, from_ns: key.start_ns, to_ns: None, created_by: None }],
+                    threads: vec![Thread::new(key.pid, key.start_ns)],
                     before: None,
                     execs: Vec::new(),
                     comm: None,
@@ -397,7 +410,7 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
             process.comm.clone_from(&row.comm);
         }
         if !process.threads.iter().any(|thread| thread.tid == row.tid) {
-            process.threads.push(Thread { tid: row.tid, from_ns: row.boot_ns, to_ns: None, created_by: None });
+            process.threads.push(Thread::new(row.tid, row.boot_ns));
         }
         match row.kind {
             Some(Kind::Exec) if row.ret.is_none_or(|ret| ret >= 0) => process.execs.push(Exec {
@@ -446,8 +459,8 @@ pub fn grow(rows: Vec<Row>, manifest: &Manifest) -> (Forest, Vec<Finding>) {
             Some(Kind::Fork) if row.child == row.key => {
                 if let Some(tid) = row.child_tid {
                     process.threads.retain(|thread| thread.tid != tid || thread.to_ns.is_some());
-                    let created_by = Some(row.tid);
-                    process.threads.push(Thread { tid, from_ns: row.boot_ns, to_ns: None, created_by });
+                    let (created_by, ns_tid) = (Some(row.tid), row.child_ns_tid);
+                    process.threads.push(Thread { ns_tid, created_by, ..Thread::new(tid, row.boot_ns) });
                 }
             }
             Some(Kind::Fork) => {
