@@ -332,22 +332,25 @@ fn check_its_session(scratch: &Scratch, before: &Report, owners: &[&str], expect
     assert!(unnumbered.is_empty(), "{unnumbered:#?}");
 }
 
+/// Whose everything is that the model's calls touch, where the agent has a sub-agent that makes one of them.
+const WITH_A_SUB_AGENT: [(&str, &str); 8] = [
+    ("Alone/child", "Alone"),
+    ("Alone/grandchild", "Alone"),
+    ("First/child", "First"),
+    ("First/grandchild", "First"),
+    ("Inner/child", "Inner"),
+    ("Inner/grandchild", "Inner"),
+    ("Second/child", "Second"),
+    ("Second/grandchild", "Second"),
+];
+
 #[test]
 fn claude_codes_hooks() {
     check_coder(
         "claude",
         "@anthropic-ai/claude-code-linux-*/claude",
         &["Alone", "First", "Second", "Written", "Inner"],
-        &[
-            ("Alone/child", "Alone"),
-            ("Alone/grandchild", "Alone"),
-            ("First/child", "First"),
-            ("First/grandchild", "First"),
-            ("Inner/child", "Inner"),
-            ("Inner/grandchild", "Inner"),
-            ("Second/child", "Second"),
-            ("Second/grandchild", "Second"),
-        ],
+        &WITH_A_SUB_AGENT,
     );
 }
 
@@ -376,16 +379,7 @@ fn gemini_clis_hooks() {
         "gemini",
         "@google/gemini-cli/bundle/gemini.js",
         &["Alone", "First", "Second", "Written", "Inner"],
-        &[
-            ("Alone/child", "Alone"),
-            ("Alone/grandchild", "Alone"),
-            ("First/child", "First"),
-            ("First/grandchild", "First"),
-            ("Inner/child", "Inner"),
-            ("Inner/grandchild", "Inner"),
-            ("Second/child", "Second"),
-            ("Second/grandchild", "Second"),
-        ],
+        &WITH_A_SUB_AGENT,
     );
 }
 
