@@ -27,6 +27,7 @@ pub mod objects;
 mod tests;
 pub mod threads;
 pub mod walk;
+mod windows;
 
 use crate::error::Result;
 use crate::forest::Forest;
